@@ -1,0 +1,73 @@
+"""econllm: econometrics of choices, careers and text, formula in and results table out.
+
+Public names are loaded on first use, so that ``import econllm`` stays quick and does not load torch, statsmodels or
+matplotlib.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Where every public name lives.
+_HOMES = {
+    "CareerPanel": "econllm.panel",
+    "ChoiceSet": "econllm.choices",
+    "Resume": "econllm.text",
+    "ResumeTemplate": "econllm.text",
+    "SentenceEncoder": "econllm.encoders",
+    "embed": "econllm.encoders",
+    "similarity": "econllm.encoders",
+    "Empirical": "econllm.empirical",
+    "EmpiricalResults": "econllm.empirical",
+    "MNLogit": "econllm.mnlogit",
+    "MNLogitResults": "econllm.mnlogit",
+    "Estimator": "econllm.base",
+    "Results": "econllm.base",
+    "Perplexity": "econllm.metrics",
+    "Table": "econllm.tables",
+    "Bootstrap": "econllm.evaluation",
+    "Comparison": "econllm.evaluation",
+    "bootstrap": "econllm.evaluation",
+    "compare": "econllm.evaluation",
+    "Oracle": "econllm.datasets",
+    "load": "econllm.io",
+}
+_MODULES = ("datasets", "errors")
+
+__all__ = sorted(_HOMES | dict.fromkeys(_MODULES) | {"__version__": ""})
+
+if TYPE_CHECKING:
+    from econllm import datasets, errors
+    from econllm.base import Estimator, Results
+    from econllm.choices import ChoiceSet
+    from econllm.datasets import Oracle
+    from econllm.empirical import Empirical, EmpiricalResults
+    from econllm.encoders import SentenceEncoder, embed, similarity
+    from econllm.evaluation import Bootstrap, Comparison, bootstrap, compare
+    from econllm.io import load
+    from econllm.metrics import Perplexity
+    from econllm.mnlogit import MNLogit, MNLogitResults
+    from econllm.panel import CareerPanel
+    from econllm.tables import Table
+    from econllm.text import Resume, ResumeTemplate
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use."""
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return importlib.import_module(f"econllm.{name}")
+    from econllm.errors import did_you_mean
+
+    raise AttributeError(f"econllm has no public name {name!r}.{did_you_mean(name, __all__)}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return list(__all__)

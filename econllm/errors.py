@@ -1,0 +1,189 @@
+"""Errors, warnings and the checks that raise them.
+
+Every error of the package derives from :class:`EconLLMError`, every warning from :class:`EconLLMWarning`.
+Messages name the offending column, level or option, say what was expected and, where one exists, the
+nearest valid choice.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+
+class EconLLMError(Exception):
+    """Base class of every error raised on purpose by the package."""
+
+
+class OptionError(EconLLMError, ValueError):
+    """An option has a value that is not allowed."""
+
+
+class DataError(EconLLMError, ValueError):
+    """The data cannot be used as they are."""
+
+
+class MissingColumnError(DataError):
+    """A column that was asked for does not exist."""
+
+
+class UnseenLevelError(DataError):
+    """A factor has a level at prediction that it did not have at estimation."""
+
+
+class FormulaError(EconLLMError, ValueError):
+    """A formula cannot be parsed or evaluated."""
+
+
+class LeakageError(FormulaError):
+    """A formula uses information that is not known before the outcome."""
+
+
+class ModelNotFoundError(EconLLMError, OSError):
+    """The weights of a language model or encoder are not on this machine."""
+
+
+class DependencyError(EconLLMError, ImportError):
+    """An optional package is needed and not installed."""
+
+
+class EconLLMWarning(UserWarning):
+    """Base class of every warning of the package."""
+
+
+class ConvergenceWarning(EconLLMWarning):
+    """An optimiser stopped before its tolerance was met."""
+
+
+class SeparationWarning(EconLLMWarning):
+    """A column predicts an outcome perfectly, so its coefficient has no finite estimate."""
+
+
+class CollinearityWarning(EconLLMWarning):
+    """A column carries no information of its own and was left out."""
+
+
+class TruncationWarning(EconLLMWarning):
+    """Texts were longer than a model reads."""
+
+
+class InfiniteScoreWarning(EconLLMWarning):
+    """Some observed outcomes have probability zero, so a perplexity is infinite."""
+
+
+def did_you_mean(value: Hashable, allowed: Iterable[Hashable]) -> str:
+    """Say which allowed name is nearest to a wrong one.
+
+    Parameters
+    ----------
+    value : hashable
+        The name that was given.
+    allowed : iterable of hashable
+        The names that would have been valid.
+
+    Returns
+    -------
+    str
+        ``" Did you mean 'x'?"``, or the empty string when nothing is near.
+
+    Examples
+    --------
+    >>> did_you_mean("educc", ["educ", "exper"])
+    " Did you mean 'educ'?"
+    """
+    names = {str(name): name for name in allowed}
+    near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.6)
+    return f" Did you mean {names[near[0]]!r}?" if near else ""
+
+
+def listing(values: Iterable[Any], limit: int = 5) -> str:
+    """Join the first few values for a message, saying how many were left out.
+
+    Examples
+    --------
+    >>> listing([1, 2, 3], limit=2)
+    '1, 2 (and 1 more)'
+    """
+    items = [v.item() if hasattr(v, "item") else v for v in values]
+    text = ", ".join(repr(v) for v in items[:limit])
+    return text + (f" (and {len(items) - limit} more)" if len(items) > limit else "")
+
+
+def check_option(name: str, value: Any, allowed: Sequence[Any]) -> None:
+    """Raise unless `value` is one of the allowed values of an option.
+
+    Raises
+    ------
+    OptionError
+        Naming the option, the value, the allowed values and the nearest of them.
+
+    Examples
+    --------
+    >>> check_option("pooling", "mean", ["mean", "cls"])
+    """
+    for choice in allowed:
+        if type(value) is type(choice) and value == choice:
+            return
+    choices = ", ".join(repr(v) for v in allowed)
+    raise OptionError(f"{name}={value!r} is not an option: choose one of {choices}.{did_you_mean(value, allowed)}")
+
+
+def check_number(
+    name: str, value: Any, *, minimum: float | None = None, above: float | None = None, integer: bool = False
+) -> None:
+    """Raise unless `value` is a finite number (no boolean) within bounds.
+
+    Parameters
+    ----------
+    name : str
+        The option, for the message.
+    value : object
+        What was given.
+    minimum, above : float, optional
+        Smallest allowed value, and a bound that must be exceeded.
+    integer : bool
+        Whether only whole numbers are allowed.
+
+    Raises
+    ------
+    OptionError
+        Naming the option, the value and the bound.
+
+    Examples
+    --------
+    >>> check_number("replications", 10, minimum=2, integer=True)
+    """
+    kind = numbers.Integral if integer else numbers.Real
+    bound = f" of at least {minimum}" if minimum is not None else f" above {above}" if above is not None else ""
+    wanted = f"{'a whole number' if integer else 'a finite number'}{bound}"
+    good = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+    good = good and (minimum is None or value >= minimum) and (above is None or value > above)
+    if not good:
+        raise OptionError(f"{name}={value!r} is not allowed: give {wanted}.")
+
+
+def check_columns(df: pd.DataFrame, columns: Iterable[Hashable], what: str) -> None:
+    """Raise unless every column is in the frame.
+
+    Raises
+    ------
+    MissingColumnError
+        Naming the role, the absent column and the nearest present one.
+
+    Examples
+    --------
+    >>> check_columns(pd.DataFrame({"educ": [1]}), ["educ"], "dynamic")
+    """
+    for column in columns:
+        if column not in df.columns:
+            raise MissingColumnError(
+                f"{what} column {column!r} is not in the data frame.{did_you_mean(column, df.columns)}"
+                f" Its columns are {listing(df.columns, 12)}."
+            )
+        if isinstance(df[column], pd.DataFrame):
+            raise DataError(f"{what} column {column!r} occurs more than once in the data frame; names must be unique.")
