@@ -1,0 +1,7 @@
+"""Tables: what every summary and comparison returns; printed as text, LaTeX, HTML or Markdown."""
+
+from econllm.tables.content import Cell, Column, Fact, Panel, Row
+from econllm.tables.formats import interval
+from econllm.tables.table import Table
+
+__all__ = ["Cell", "Column", "Fact", "Panel", "Row", "Table", "interval"]
