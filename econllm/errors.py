@@ -98,6 +98,9 @@ def did_you_mean(value: Hashable, allowed: Iterable[Hashable]) -> str:
     """
     names = {str(name): name for name in allowed}
     near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.6)
+    if not near:  # 'L2' shares no more than a digit with 'l2'
+        names = {name.casefold(): original for name, original in names.items()}
+        near = difflib.get_close_matches(str(value).casefold(), names, n=1, cutoff=0.6)
     return f" Did you mean {names[near[0]]!r}?" if near else ""
 
 

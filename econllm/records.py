@@ -1,0 +1,215 @@
+"""From a data frame to records: which column plays which part, what is refused, and what is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from econllm.choices import ChoiceSet, plain_code
+from econllm.errors import DataError, MissingColumnError, OptionError, check_columns, did_you_mean, listing
+
+MAX_NUMERIC_LEVELS = 1000
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column plays which part.
+
+    Attributes
+    ----------
+    person, time, occupation : hashable
+        Names of the identifying columns and of the outcome.
+    static, dynamic : tuple of hashable
+        Columns known before the occupation of the same record, constant within a person or not.
+    lagged : tuple of hashable
+        Columns that describe the job of the record and are known only afterwards.
+    weights : hashable or None
+        Survey weights.
+
+    Examples
+    --------
+    >>> Roles("nr", "year", "occupation").known
+    ('year',)
+    """
+
+    person: Hashable
+    time: Hashable
+    occupation: Hashable
+    static: tuple[Hashable, ...] = ()
+    dynamic: tuple[Hashable, ...] = ()
+    lagged: tuple[Hashable, ...] = ()
+    weights: Hashable | None = None
+
+    @property
+    def known(self) -> tuple[Hashable, ...]:
+        """Columns that a model may use as they stand at the record it predicts."""
+        return (self.time, *self.static, *self.dynamic)
+
+    @property
+    def hidden(self) -> tuple[Hashable, ...]:
+        """Columns that a model may use only from earlier records."""
+        return (self.occupation, *self.lagged)
+
+    @property
+    def all(self) -> tuple[Hashable, ...]:
+        """Every column of the panel, once."""
+        weights = () if self.weights is None else (self.weights,)
+        return tuple(dict.fromkeys((self.person, *self.known, *self.hidden, *weights)))
+
+
+def names_of(option: str, value: Sequence[Hashable]) -> tuple[Hashable, ...]:
+    """Read an option that lists columns."""
+    if isinstance(value, str):
+        raise OptionError(f"{option}={value!r} is one text; give a list of columns, [{value!r}].")
+    return tuple(value)
+
+
+def check_roles(df: pd.DataFrame, roles: Roles, titles: Any = None) -> None:
+    """Raise unless every column exists and has one role, and none of them gives the outcome away."""
+    parts = {
+        "person": (roles.person,),
+        "time": (roles.time,),
+        "occupation": (roles.occupation,),
+        "static": roles.static,
+        "dynamic": roles.dynamic,
+        "lagged": roles.lagged,
+    }
+    if roles.weights is not None:
+        parts["weights"] = (roles.weights,)
+    taken: dict[Hashable, str] = {}
+    for role, columns in parts.items():
+        check_columns(df, columns, role)
+        for column in columns:
+            if column in taken:
+                raise OptionError(
+                    f"column {column!r} is given as {taken[column]} and as {role}; a column has one role."
+                )
+            taken[column] = role
+    if isinstance(titles, str) and titles in roles.known:
+        raise OptionError(
+            f"column {titles!r} is the title of the outcome and given as {taken[titles]}: it is known only after the "
+            "occupation. Leave it out."
+        )
+    if "resume" in roles.known + roles.hidden:
+        raise OptionError("a column is named 'resume', which formulas reserve for the text of a career; rename it.")
+
+
+def check_rows(df: pd.DataFrame, roles: Roles) -> None:
+    """Raise unless person, time and occupation are complete and unique, and static columns and weights as declared."""
+    _check_identifiers(df, roles)
+    for column in roles.static:
+        groups = df[column].groupby(df[roles.person], sort=False, observed=True)
+        varies = groups.nunique(dropna=False) > 1  # noqa: PD101
+        if varies.any():
+            raise DataError(
+                f"static column {column!r} varies within {int(varies.sum())} persons, first "
+                f"{listing(varies.index[varies], 3)}; declare it in dynamic=."
+            )
+    if roles.weights is not None:
+        weights = pd.to_numeric(df[roles.weights], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        bad = ~(np.isfinite(weights) & (weights >= 0))
+        if bad.any():
+            raise DataError(
+                f"weights column {roles.weights!r} is missing, not finite or negative in {int(bad.sum())} "
+                f"rows, first at index {listing(df.index[bad], 3)}."
+            )
+
+
+def _check_identifiers(df: pd.DataFrame, roles: Roles) -> None:
+    for column, what in ((roles.person, "person"), (roles.time, "time"), (roles.occupation, "occupation")):
+        missing = df[column].isna().to_numpy()
+        if missing.any():
+            raise DataError(
+                f"{what} column {column!r} is missing in {int(missing.sum())} of {len(df)} rows, first at "
+                f"index {listing(df.index[missing], 3)}; drop or fill these rows first."
+            )
+    if pd.api.types.infer_dtype(df[roles.person]).removesuffix("-integer") == "mixed":
+        raise DataError(f"person column {roles.person!r} mixes types; make it one type with astype().")
+    time = df[roles.time]
+    if not pd.api.types.is_numeric_dtype(time) or pd.api.types.is_bool_dtype(time):
+        raise DataError(
+            f"time column {roles.time!r} has type {time.dtype}; give numbers, for dates the year (.dt.year)."
+        )
+    if not np.isfinite(time.to_numpy(dtype=np.float64)).all():
+        raise DataError(f"time column {roles.time!r} holds values that are not finite.")
+    twice = df.duplicated([roles.person, roles.time]).to_numpy()
+    if twice.any():
+        first = df.loc[twice, [roles.person, roles.time]].head(3).itertuples(index=False, name=None)
+        raise DataError(
+            f"{int(twice.sum())} rows repeat a {roles.person}-{roles.time} pair, first "
+            f"{listing([tuple(plain_code(v) for v in pair) for pair in first], 3)}; keep one record per "
+            "person and time (datasets.from_spells has a main-job rule)."
+        )
+
+
+def read_choices(df: pd.DataFrame, occupation: Hashable, titles: Any) -> ChoiceSet:
+    """Find the choice set: a ChoiceSet as given, else the occupations that occur, in the order of their titles."""
+    values = df[occupation]
+    labels = df.attrs.get("value_labels", {}).get(occupation)
+    if titles is None and labels:
+        titles = labels
+    if isinstance(titles, ChoiceSet):
+        return titles
+    categorical = isinstance(values.dtype, pd.CategoricalDtype)
+    present = values.cat.remove_unused_categories().cat.categories if categorical else pd.Index(values.unique())
+    if titles is None:
+        codes = list(present)
+        return ChoiceSet(codes if categorical else sorted(codes, key=lambda c: (isinstance(c, str), c)))
+    if isinstance(titles, str):
+        titles = _titles_from_column(df, occupation, titles)
+    full = ChoiceSet.from_titles(titles)
+    full.positions(values, str(occupation))
+    held = {plain_code(code) for code in present}
+    kept = [code for code in full.codes if code in held]
+    return ChoiceSet(kept, [full.title(code) for code in kept])
+
+
+def _titles_from_column(df: pd.DataFrame, occupation: Hashable, column: str) -> pd.Series:
+    if column not in df.columns:
+        raise MissingColumnError(
+            f"titles={column!r} names no column of the data frame.{did_you_mean(column, df.columns)}"
+        )
+    pairs = df[[occupation, column]].drop_duplicates()
+    twice = pairs[occupation].duplicated()
+    if twice.any():
+        raise DataError(
+            f"column {column!r} gives {int(twice.sum())} occupations more than one title, first "
+            f"{listing(pairs[occupation][twice], 3)}."
+        )
+    return pairs.set_index(occupation)[column].sort_index()
+
+
+def sorted_frame(df: pd.DataFrame, roles: Roles) -> pd.DataFrame:
+    """Copy the panel's columns in person-time order, text columns as factors with frozen levels."""
+    by: Any = [roles.person, roles.time]
+    frame: pd.DataFrame = df[list(roles.all)].sort_values(by, kind="stable")
+    frame.attrs = {}
+    if not frame.index.is_unique:
+        frame = frame.reset_index(drop=True)
+    for column in (*roles.static, *roles.dynamic, *roles.lagged):
+        values = frame[column]
+        if isinstance(values.dtype, pd.CategoricalDtype) or pd.api.types.is_numeric_dtype(values):
+            continue
+        if pd.api.types.is_datetime64_any_dtype(values):
+            raise DataError(f"column {column!r} holds dates; give numbers, for instance the year (.dt.year).")
+        frame[column] = values.astype("category")
+    return frame
+
+
+def freeze_levels(frame: pd.DataFrame, roles: Roles) -> dict[Hashable, pd.Index]:
+    """Levels of every column that may serve as a factor; continuous numbers are left out, for they are data."""
+    levels: dict[Hashable, pd.Index] = {}
+    for column in (roles.time, *roles.static, *roles.dynamic, *roles.lagged):
+        values = frame[column]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            levels[column] = values.cat.categories
+            continue
+        unique = np.unique(values.dropna().to_numpy())
+        whole = np.isfinite(unique.astype(np.float64)).all() and (unique.astype(np.float64) % 1 == 0).all()
+        if len(unique) <= MAX_NUMERIC_LEVELS and whole:
+            levels[column] = pd.Index(unique)
+    return levels
