@@ -1,0 +1,194 @@
+"""Formulas taken apart, and what they may not use."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from econllm.errors import FormulaError, LeakageError, MissingColumnError, OptionError
+from econllm.formula import DesignSpec, parse
+from econllm.formula.parse import Factor, calls_in, names_in
+
+
+def terms(text: str) -> list[str]:
+    return [term.text for term in parse(text).terms]
+
+
+def test_terms_and_intercept() -> None:
+    parsed = parse("job ~ lag(job) + educ * sex")
+    assert (parsed.outcome, parsed.intercept) == ("job", True)
+    assert terms("job ~ lag(job) + educ * sex") == ["lag(job)", "educ", "sex", "educ:sex"]
+    assert terms("job ~ (a + b) ** 2") == ["a", "b", "a:b"]
+    assert terms("y ~ a + a") == ["a"]
+    for text in ("job ~ educ - 1", "job ~ 0 + educ"):
+        assert not parse(text).intercept
+        assert terms(text) == ["educ"]
+    assert parse("job ~ 1").terms == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("educ + sex", "needs one '~'"),
+        ("job ~ educ ~ sex", "needs one '~'"),
+        ("job ~ educ | sex", "must have one outcome and one part on the right"),
+        ("job + sex ~ educ", "must be one column, untransformed"),
+        ("np.log(job) ~ educ", "must be one column, untransformed"),
+        ("job:sex ~ educ", "must be one column, untransformed"),
+        ("~ educ", "must have one outcome"),
+        ("job ~ educ +", "does not parse"),
+        ("job ~ lag(educ", "does not parse"),
+        ("job ~ .", "does not parse"),
+        (3, "a formula is a text such as 'occupation ~ educ'; found a int"),
+    ],
+)
+def test_formulas_that_do_not_parse(text: str, message: str) -> None:
+    with pytest.raises(FormulaError, match=message):
+        parse(text)
+
+
+def test_names_and_calls() -> None:
+    factor = Factor("np.log(`hourly wage`) + lag(x.abs(), k=2)", False)
+    assert names_in(factor) == {"np", "hourly wage", "lag", "x"}
+    assert calls_in(factor) == {"log", "lag", "abs"}
+    assert names_in(Factor("hourly wage", True)) == {"hourly wage"}
+
+
+# The outcome, and what describes the job of the record
+
+
+def fit(formula: str, data, **options):
+    return DesignSpec.fit(formula, data, **options)[1]
+
+
+@pytest.mark.parametrize(
+    "term", ["job", "C(job)", "educ:job", "np.where(job == 'cook', 1, 0)", "embed(job)", "bs(job)", "`job`"]
+)
+def test_the_outcome_on_the_right(panel, term: str) -> None:
+    with pytest.raises(LeakageError, match=r"formula uses the outcome 'job' on its right-hand side; write lag\(job\)"):
+        fit(f"job ~ educ + {term}", panel)
+
+
+@pytest.mark.parametrize(
+    "term", ["wage", "np.log(wage)", "lag(wage) * wage", "educ:wage", "scale(wage)", "I(educ + wage)", "C(wage)"]
+)
+def test_lagged_columns_unlagged(panel, term: str) -> None:
+    with pytest.raises(
+        LeakageError, match=r"formula uses 'wage' as it stands.* known only afterwards; write lag\(wage\)"
+    ):
+        fit(f"job ~ {term}", panel)
+
+
+@pytest.mark.parametrize(
+    "term", ["changed(C(job))", "changed(wage + educ)", "changed(x=np.log(wage))", "changed(job == 'cook')"]
+)
+def test_changed_of_an_expression_does_not_reveal_the_record(panel, term: str) -> None:
+    # Only a bare column says that it is known afterwards; an expression would be compared with the record itself.
+    with pytest.raises(LeakageError, match=r"formula uses (the outcome 'job'|'wage' as it stands)"):
+        fit(f"job ~ {term}", panel)
+
+
+def test_the_outcome_of_a_plain_frame() -> None:
+    df = pd.DataFrame({"y": list("aab"), "x": [1.0, 2, 3]})
+    with pytest.raises(LeakageError, match="uses the outcome 'y'"):
+        fit("y ~ x + y", df)
+
+
+def test_quoting_a_column_is_no_way_around(panel) -> None:
+    with pytest.raises(MissingColumnError, match="'Q', which is no column here"):
+        fit("job ~ Q('wage')", panel)
+
+
+def test_the_title_of_the_outcome(careers, roles) -> None:
+    from econllm.panel import CareerPanel
+
+    careers["name"] = careers["job"].str.title()
+    panel = CareerPanel(careers, **roles, titles="name")
+    for term in ("name", "embed(name)", "lag(name)"):
+        with pytest.raises(
+            LeakageError, match=r"'name' is the title of the outcome 'job' and known only afterwards; write lag\(job\)"
+        ):
+            fit(f"job ~ {term}", panel)
+    declared = CareerPanel(careers, **{**roles, "lagged": ["name"]}, titles="name")
+    assert fit("job ~ lag(name)", declared).columns[0] == "lag(name)[(none)]"
+
+
+@pytest.mark.parametrize(
+    "term", ["educ.shift(1)", "np.roll(educ, 1)", "lag(wage.shift(-1))", "educ.diff()", "np.cumsum(educ)"]
+)
+def test_rows_are_not_shifted_by_hand(panel, term: str) -> None:
+    with pytest.raises(FormulaError, match=r"calls \w+\(\), which crosses persons; write lag\(x\)"):
+        fit(f"job ~ {term}", panel)
+
+
+def test_columns_that_cannot_be_regressors(panel) -> None:
+    with pytest.raises(FormulaError, match="'id' identifies persons and cannot be a regressor"):
+        fit("job ~ id", panel)
+    with pytest.raises(FormulaError, match="'weight' holds the survey weights"):
+        fit("job ~ np.log(weight)", panel)
+    with pytest.raises(FormulaError, match=r"resume is text; write embed\(resume\)"):
+        fit("job ~ resume", panel)
+
+
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        ("edcu", r"formula uses 'edcu', which is no column here. Did you mean 'educ'\? Columns: 'educ', 'job'"),
+        ("lagg(educ)", r"formula uses 'lagg', which is no column here. Did you mean 'lag'\?"),
+        ("np.log(edu)", r"formula uses 'edu', which is no column here. Did you mean 'educ'\?"),
+    ],
+)
+def test_absent_columns(panel, term: str, message: str) -> None:
+    with pytest.raises(MissingColumnError, match=message):
+        fit(f"job ~ {term}", panel)
+
+
+def test_the_outcome_of_a_panel_is_its_occupation(panel) -> None:
+    with pytest.raises(
+        FormulaError, match="has the outcome 'region'; the outcome of this panel is its occupation column 'job'"
+    ):
+        fit("region ~ educ", panel)
+
+
+@pytest.mark.parametrize("term", ["lag(x)", "gap()", "record()", "changed(x)", "years_in(x)", "bag(x)"])
+def test_panel_terms_need_a_panel(term: str) -> None:
+    df = pd.DataFrame({"y": ["a", "b"], "x": [1.0, 2]})
+    with pytest.raises(FormulaError, match=r"looks back in a career, .*: give a CareerPanel, not a data frame"):
+        fit(f"y ~ {term}", df)
+
+
+def test_resume_needs_a_panel() -> None:
+    df = pd.DataFrame({"y": ["a", "b"], "x": [1.0, 2]})
+    with pytest.raises(FormulaError, match="resume is the text of a career, so it needs a CareerPanel"):
+        fit("y ~ embed(resume)", df)
+
+
+@pytest.mark.parametrize(
+    ("term", "error", "message"),
+    [
+        ("lag(job, 0)", OptionError, r"k of lag\(\)=0 is not allowed: give a whole number of at least 1"),
+        ("lag(job, -1)", OptionError, r"k of lag\(\)=-1 is not allowed"),
+        ("lag(job, by='tiem')", OptionError, r"by of lag\(\)='tiem' is not an option.* Did you mean 'time'"),
+        ("lag(poly(educ, 2))", FormulaError, "cannot be evaluated|not the result of another term"),
+        ("lag(lag(wage))", FormulaError, "not the result of another term with several columns"),
+        (
+            "C(lag(wage))",
+            FormulaError,
+            r"C\(\) takes a column; for the category of an earlier record write lag\(C\(x\)\)",
+        ),
+        ("educ.nothing()", FormulaError, "cannot be evaluated: AttributeError"),
+        ("np.log(region)", FormulaError, "cannot be evaluated"),
+        ("np.ones((8, 2, 2))", FormulaError, "has 3 dimensions"),
+        ("np.ones(5)", FormulaError, "a term has 5 rows where the data have 8"),
+    ],
+)
+def test_expressions_that_fail_say_so(panel, term: str, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        fit(f"job ~ {term}", panel)
+
+
+def test_data_of_the_wrong_kind() -> None:
+    with pytest.raises(ValueError, match="data is a ndarray; give a CareerPanel or a pandas DataFrame"):
+        fit("y ~ x", np.ones((3, 2)))
+    df = pd.DataFrame([["a", 1.0, 2.0], ["b", 2.0, 3.0]], columns=["y", "x", "x"])
+    with pytest.raises(ValueError, match="column 'x' occurs more than once"):
+        fit("y ~ x", df)
