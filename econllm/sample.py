@@ -1,0 +1,229 @@
+"""The rows of a data set as estimation and evaluation see them: outcomes, weights, clusters and groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from econllm.choices import ChoiceSet
+from econllm.errors import DataError, MissingColumnError, OptionError, check_columns, did_you_mean, listing
+from econllm.panel import CareerPanel
+
+Data = CareerPanel | pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The rows of a data set as evaluation sees them.
+
+    Attributes
+    ----------
+    index : pandas.Index
+        Row labels.
+    outcome : numpy.ndarray of int64, shape (n,)
+        Position of the realised outcome in a choice set.
+    clusters : numpy.ndarray, shape (n,)
+        Person in the data (origin), or the row itself in a data frame.
+    first : numpy.ndarray of bool, shape (n,)
+        Rows without a history; all False in a data frame.
+    weights : numpy.ndarray or None
+        Sampling weights with mean one.
+    """
+
+    index: pd.Index
+    outcome: np.ndarray
+    clusters: np.ndarray
+    first: np.ndarray
+    weights: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def take(self, kept: np.ndarray) -> Sample:
+        """Keep some rows."""
+        weights = None if self.weights is None else self.weights[kept]
+        return Sample(self.index[kept], self.outcome[kept], self.clusters[kept], self.first[kept], weights)
+
+
+def read_sample(data: Data, outcome: str | None, choices: ChoiceSet) -> Sample:
+    """Read rows and realised outcomes of a panel or data frame.
+
+    Parameters
+    ----------
+    data : CareerPanel or DataFrame
+        The rows.
+    outcome : str or None
+        Outcome column of a data frame; a panel knows its own.
+    choices : ChoiceSet
+        In whose positions outcomes are given.
+
+    Returns
+    -------
+    Sample
+
+    Raises
+    ------
+    DataError
+        For outcomes that are missing or outside the choice set.
+    MissingColumnError
+        If a data frame lacks the outcome.
+
+    Examples
+    --------
+    >>> read_sample(pd.DataFrame({"y": ["b"]}), "y", ChoiceSet(["a", "b"])).outcome.tolist()
+    [1]
+    """
+    if isinstance(data, CareerPanel):
+        position = data.outcome
+        if data.choices.codes != choices.codes:
+            values = pd.Series(data.choices.index.to_numpy(dtype=object)[position], name=str(data.roles.occupation))
+            position = choices.positions(values, str(data.roles.occupation))
+        return Sample(data.index, position, data.origin_ids, data.is_first, data.sampling_weights)
+    if not isinstance(data, pd.DataFrame):
+        raise DataError(f"data is a {type(data).__name__}; give a CareerPanel or a pandas DataFrame.")
+    if outcome is None:
+        raise DataError("this model follows careers: give a CareerPanel, not a data frame.")
+    check_columns(data, [outcome], "outcome")
+    missing = data[outcome].isna().to_numpy()
+    if missing.any():
+        raise DataError(
+            f"outcome {outcome!r} is missing in {int(missing.sum())} of {len(data)} rows, first at index "
+            f"{listing(data.index[missing], 3)}; drop these rows first."
+        )
+    position = choices.positions(data[outcome], outcome)
+    return Sample(data.index, position, np.arange(len(data)), np.zeros(len(data), dtype=bool), None)
+
+
+def fit_weights(data: Data, weights: pd.Series | None, sampling: bool) -> np.ndarray | None:
+    """Combine survey weights and the weights given to `fit`, row by row, with mean one.
+
+    Parameters
+    ----------
+    data : CareerPanel or DataFrame
+        The rows.
+    weights : pandas.Series or None
+        Indexed by person (of the panel) or by row.
+    sampling : bool
+        Use the survey weights of the panel.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n,), or None when nothing is weighted
+
+    Raises
+    ------
+    DataError
+        For a bare array, an index that covers neither the rows nor the persons, or weights that are negative, missing
+        or all zero.
+    OptionError
+        If survey weights are asked for and there are none.
+
+    Examples
+    --------
+    >>> fit_weights(pd.DataFrame({"y": [1, 2]}), pd.Series([1.0, 3.0]), False).tolist()
+    [0.5, 1.5]
+    """
+    total = None
+    if sampling:
+        total = data.sampling_weights if isinstance(data, CareerPanel) else None
+        if total is None:
+            raise OptionError("weighted=True needs survey weights: give weights='column' to CareerPanel.")
+    if weights is not None:
+        given = _weights_by_row(data, weights)
+        total = given if total is None else total * given
+        if not total.any():
+            raise DataError("every row has weight zero, in the survey weights or in those given to fit.")
+    return None if total is None else total / total.mean()
+
+
+def _weights_by_row(data: Data, weights: pd.Series) -> np.ndarray:
+    if not isinstance(weights, pd.Series):
+        raise DataError(
+            f"weights is a {type(weights).__name__}; give a pandas Series indexed by person or by row, so that "
+            "no row can get another's weight."
+        )
+    if not weights.index.is_unique:
+        raise DataError("the index of weights holds duplicates; give one weight per person or per row.")
+    labels = [("row", data.index)]
+    if isinstance(data, CareerPanel):
+        labels.insert(0, ("person", pd.Index(data.person_ids)))
+        # Persons and rows may share labels; the length tells them apart.
+        if len(weights) == len(data) != len(data.persons):
+            labels.reverse()
+    for _, label in labels:
+        if label.isin(weights.index).all():
+            values = weights.reindex(label).to_numpy(dtype=np.float64)
+            if not np.isfinite(values).all() or (values < 0).any() or not values.sum() > 0:
+                raise DataError("weights must be finite, not negative, and not all zero.")
+            return values
+    kind, label = labels[0]
+    absent = label[~label.isin(weights.index)].unique()
+    raise DataError(
+        f"weights covers neither every row nor every person: {len(absent)} of {label.nunique()} {kind}s are "
+        f"not in its index, first {listing(absent, 3)}."
+    )
+
+
+def evaluation_weights(rows: Sample, weights: bool) -> np.ndarray | None:
+    """Survey weights of the rows if they are asked for.
+
+    Raises
+    ------
+    OptionError
+        If they are asked for and there are none.
+    """
+    if weights and rows.weights is None:
+        raise OptionError("weights=True needs survey weights: give weights='column' to CareerPanel.")
+    return rows.weights if weights else None
+
+
+def groups_of(labels: np.ndarray) -> list[Any]:
+    """Distinct labels in order, missing ones left out.
+
+    Examples
+    --------
+    >>> groups_of(np.array(["b", None, "a"], dtype=object))
+    ['a', 'b']
+    """
+    distinct = pd.Index(labels).dropna().unique()
+    try:
+        return list(distinct.sort_values())
+    except TypeError:  # labels of several types have no order of their own
+        return sorted(distinct, key=str)
+
+
+def column_of(data: Data, column: str, what: str) -> pd.Series:
+    """A column of the rows that are predicted, or an error that names the nearest one.
+
+    Raises
+    ------
+    MissingColumnError
+        If there is no such column.
+    """
+    frame = data.to_frame() if isinstance(data, CareerPanel) else data
+    if column not in frame.columns:
+        raise MissingColumnError(
+            f"{what}={column!r} is no column.{did_you_mean(column, frame.columns)} Columns: "
+            f"{listing(frame.columns, 12)}."
+        )
+    return frame[column]
+
+
+def cluster_labels(data: Data, rows: Sample, cluster: str) -> np.ndarray:
+    """Cluster of every row: the person, or the values of a column."""
+    if cluster == "person":
+        return rows.clusters
+    values = column_of(data, cluster, "cluster")
+    if values.isna().any():
+        raise DataError(f"cluster column {cluster!r} is missing in {int(values.isna().sum())} rows.")
+    return values.astype(object).to_numpy()
+
+
+def group_labels(data: Data, rows: Sample, by: str) -> np.ndarray:
+    """Group of every row: the values of a column, or whether there is a history."""
+    if by == "history":
+        return np.where(rows.first, "first record", "with a history").astype(object)
+    return column_of(data, by, "by").astype(object).to_numpy()
