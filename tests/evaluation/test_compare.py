@@ -1,0 +1,158 @@
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import econllm as el
+from econllm.errors import DataError, OptionError
+
+
+@pytest.fixture(scope="module")
+def parts(wage_panel):
+    return wage_panel.split([0.7, 0.1, 0.2], seed=0)
+
+
+@pytest.fixture(scope="module")
+def fitted(parts):
+    train, _, _ = parts
+    return {
+        "Empirical": el.Empirical().fit(train),
+        "Printed": el.Empirical(normalization="printed").fit(train),
+        "MNL": el.MNLogit("occupation ~ lag(occupation) + educ", penalty="l2", alpha=1e-3).fit(train),
+    }
+
+
+def test_perplexities_are_those_of_the_results(fitted, parts):
+    test = parts[2]
+    frame = el.compare(fitted, test).frame
+    for name, result in fitted.items():
+        own = result.perplexity(test)
+        assert frame.loc[name, "perplexity"] == pytest.approx(own.value, rel=1e-12)
+        assert frame.loc[name, "std_error"] == pytest.approx(own.std_error, rel=1e-12)
+        by_history = result.perplexity(test, by="history")
+        assert frame.loc[name, "history"] == pytest.approx(by_history.loc["with a history", "perplexity"], rel=1e-12)
+        hits = result.predict(test).to_numpy() == test.to_frame()["occupation"].to_numpy()
+        assert frame.loc[name, "accuracy"] == pytest.approx(hits.mean())
+
+
+def test_differences_are_paired_and_clustered_by_person(fitted, parts):
+    test = parts[2]
+    frame = el.compare(fitted, test).frame
+    gap = fitted["MNL"].log_likelihood(test) - fitted["Empirical"].log_likelihood(test)
+    sums = gap.groupby(test.person_ids).agg(["sum", "size"])
+    mean = gap.mean()
+    residual = sums["sum"] - mean * sums["size"]
+    persons = len(sums)
+    error = np.sqrt(persons / (persons - 1) * (residual**2).sum()) / len(gap)
+    row = frame.loc["MNL"]
+    assert row["difference"] == pytest.approx(mean, rel=1e-12)
+    assert row["difference_std_error"] == pytest.approx(error, rel=1e-12)
+    assert row["p_value"] == pytest.approx(2 * stats.t.sf(abs(mean / error), persons - 1), rel=1e-9)
+    assert row["ratio"] == pytest.approx(row["perplexity"] / frame.loc["Empirical", "perplexity"], rel=1e-12)
+    half = stats.t.ppf(0.975, persons - 1) * error
+    assert row["difference_lower"] == pytest.approx(mean - half, rel=1e-9)
+
+
+def test_the_reference_can_be_chosen_and_is_equal_to_itself(fitted, parts):
+    frame = el.compare(fitted, parts[2], reference="MNL").frame
+    assert frame.loc["MNL", "difference"] == 0
+    assert frame.loc["MNL", "ratio"] == 1
+    assert frame.loc["MNL", "p_value"] == 1
+    assert frame.loc["Empirical", "difference"] < 0
+
+
+def test_improper_models_are_flagged_and_never_ranked_or_compared(fitted, parts):
+    table = el.compare({"Printed": fitted["Printed"], "MNL": fitted["MNL"]}, parts[2])
+    assert table.reference == "MNL"
+    assert np.isnan(table.frame.loc["Printed", "rank"])
+    assert table.frame.loc["MNL", "rank"] == 1
+    assert table.frame.loc["Printed", "mass"] > 1.01
+    text = str(table)
+    assert "Printed (improper)" in text
+    assert "not ranked or compared" in " ".join(text.split())
+    with pytest.raises(OptionError, match="is improper"):
+        el.compare(fitted, parts[2], reference="Printed")
+
+
+def test_groups_are_compared_each_on_its_own_rows(fitted, parts):
+    test = parts[2]
+    frame = el.compare(fitted, test, by="married").frame
+    assert list(frame.index.names) == ["married", "model"]
+    own = fitted["MNL"].perplexity(test, by="married")
+    assert frame.loc[(1, "MNL"), "perplexity"] == pytest.approx(own.loc[1, "perplexity"], rel=1e-12)
+    history = el.compare(fitted, test, by="history").frame
+    assert np.isnan(history.loc[("first record", "MNL"), "history"])
+    assert "first record" in str(el.compare(fitted, test, by="history"))
+
+
+def test_both_counts_of_rows_are_printed(fitted, parts):
+    text = str(el.compare(fitted, parts[2]))
+    assert "872 transitions of 109 persons, 763 with a history" in " ".join(text.split())
+
+
+def test_every_export_is_written(fitted, parts, tmp_path):
+    table = el.compare(fitted, parts[2])
+    table.to_latex(tmp_path / "t.tex")
+    table.to_html(tmp_path / "t.html")
+    table.to_markdown(tmp_path / "t.md")
+    table.plot(tmp_path / "t.png")
+    assert "threeparttable" in (tmp_path / "t.tex").read_text()
+    assert "<table" in (tmp_path / "t.html").read_text()
+    assert "| MNL" in (tmp_path / "t.md").read_text()
+    picture = matplotlib.image.imread(tmp_path / "t.png")
+    assert picture.shape[0] > 100
+    assert picture.std() > 0.05
+
+
+def test_models_that_predict_different_rows_are_refused():
+    rng = np.random.default_rng(0)
+    df = pd.DataFrame({"y": rng.choice(["a", "b"], 60), "x": rng.normal(size=60), "z": rng.normal(size=60)})
+    df.loc[:4, "z"] = np.nan
+    full = el.MNLogit("y ~ x").fit(df)
+    some = el.MNLogit("y ~ z", missing="drop").fit(df)
+    with pytest.raises(DataError, match=r"'full' predicts 60 and 'some' 55 of the 60 test rows"):
+        el.compare({"full": full, "some": some}, df)
+    assert el.compare({"some": some}, df).frame.loc["some", "parameters"] == 2
+
+
+def test_models_of_different_choice_sets_are_refused():
+    df = pd.DataFrame({"y": list("abab"), "x": [0.0, 1, 1, 0], "v": list("uvuv")})
+    a, b = (el.MNLogit(f"{y} ~ x", penalty="l2", alpha=0.1).fit(df) for y in ("y", "v"))
+    with pytest.raises(DataError, match="occupations, or different ones"):
+        el.compare({"a": a, "b": b}, df)
+
+
+def test_empty_test_sets_and_wrong_models_are_refused(fitted, parts):
+    with pytest.raises(DataError, match="test sample has no rows"):
+        el.compare(fitted, parts[2].subset([]))
+    with pytest.raises(OptionError, match="fitted is empty"):
+        el.compare({}, parts[2])
+    with pytest.raises(OptionError, match="not a result: fit it first"):
+        el.compare({"MNL": el.MNLogit("occupation ~ educ")}, parts[2])
+    with pytest.raises(OptionError, match="Did you mean 'Empirical'"):
+        el.compare(fitted, parts[2], reference="Emprical")
+
+
+def test_data_frames_are_compared_row_by_row():
+    rng = np.random.default_rng(1)
+    df = pd.DataFrame({"y": rng.choice(["a", "b", "c"], 90), "x": rng.normal(size=90)})
+    fits = {"constant": el.MNLogit("y ~ 1").fit(df), "x": el.MNLogit("y ~ x").fit(df)}
+    table = el.compare(fits, df)
+    assert "90 transitions of 90" in " ".join(str(table).split())
+    assert table.frame.loc["x", "difference"] > 0
+
+
+def test_size_of_the_paired_test_when_models_are_equally_good():
+    """Two models of equal expected loss that are not identical: the test must reject about five times in a hundred."""
+    from econllm.metrics import mean_score
+
+    rng = np.random.default_rng(0)
+    draws, persons, records = 2000, 60, 8
+    person = np.repeat(np.arange(persons), records)
+    rejected = 0
+    for _ in range(draws):
+        gap = np.repeat(rng.normal(size=persons), records) + rng.normal(size=persons * records)
+        rejected += mean_score(gap, person).pvalue < 0.05
+    # Two Monte Carlo standard errors are one point at this number of draws.
+    assert 0.035 < rejected / draws < 0.065
