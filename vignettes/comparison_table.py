@@ -1,0 +1,74 @@
+"""Which model predicts the next occupation best?
+===============================================
+
+The comparison table of LABOR-LLM (Athey et al., arXiv 2406.17972) on real careers that ship with linearmodels: 545
+young men of the National Longitudinal Survey, 1980 to 1987, in nine occupations (Vella and Verbeek, 1998). Every model
+gives P(next occupation | career so far); they are compared by perplexity on persons that no model has seen.
+"""
+
+from pathlib import Path
+
+import econllm as el
+
+output = Path("output")
+output.mkdir(exist_ok=True)
+
+# %%
+# The data: one row per person and year. Static and dynamic columns are known before the occupation of the same year;
+# union membership describes the job itself, so it is *lagged*: models see it only from earlier years.
+df = el.datasets.load_wage_panel()
+yes_no = {0: "no", 1: "yes"}
+template = el.ResumeTemplate(
+    dataset="the National Longitudinal Survey of young men",
+    record="{time}, schooling {educ}, experience {exper}, married {married}: {title}",
+    details=" (union {union})",
+    values=dict.fromkeys(("black", "hisp", "married", "union"), yes_no),
+)
+panel = el.CareerPanel(
+    df,
+    person="nr",
+    time="year",
+    occupation="occupation",
+    titles=el.datasets.WAGE_PANEL_TITLES,
+    static=["black", "hisp"],
+    dynamic=["educ", "exper", "married"],
+    lagged=["union"],
+    template=template,
+)
+print(panel.describe())
+train, valid, test = panel.split([0.7, 0.1, 0.2], seed=0)  # by person
+
+# %%
+# A career as text, up to the year that is to be predicted:
+print()
+print(test.resumes()[3].text)
+
+# %%
+# The models. The printed formula of the slides has rows that sum to more than one: it is shown, flagged, never ranked.
+models = {
+    "Empirical": el.Empirical(),
+    "Printed": el.Empirical(normalization="printed"),
+    "MNL": el.MNLogit(
+        "occupation ~ lag(occupation) + educ + exper + black + hisp + married + lag(union)", penalty="l2"
+    ),
+    "MNL + text": el.MNLogit("occupation ~ embed(resume)", penalty="l2"),
+}
+fitted = {name: model.fit(train, validation=valid, seed=0) for name, model in models.items()}
+
+# %%
+# How much depends on which persons were in the training sample: refits on reweighted persons.
+boot = el.bootstrap(fitted, train, test, validation=valid, replications=20, n_jobs=2, seed=0)
+
+# %%
+# The table, as text, LaTeX, HTML and figure.
+table = el.compare(fitted, test, bootstrap=boot)
+print()
+print(table)
+table.to_latex(output / "comparison.tex")
+table.to_html(output / "comparison.html")
+table.plot(output / "comparison.png")
+
+# %%
+# What the logit found.
+print()
+print(fitted["MNL"].summary())
