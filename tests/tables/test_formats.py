@@ -14,6 +14,7 @@ from econllm.tables.formats import check_format, format_value, interval, looks_n
         (float("inf"), ",d", "∞"),
         (float("-inf"), None, "-∞"),
         ("a,b", ".3f", "a,b"),
+        (1.8e306, ".1%", "1.8e+306"),
         (True, None, "yes"),
         (1987, None, "1987"),
         (1987, ",d", "1,987"),
