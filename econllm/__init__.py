@@ -37,7 +37,32 @@ _HOMES = {
 }
 _MODULES = ("datasets", "errors")
 
-__all__ = sorted(_HOMES | dict.fromkeys(_MODULES) | {"__version__": ""})
+__all__ = [
+    "Bootstrap",
+    "CareerPanel",
+    "ChoiceSet",
+    "Comparison",
+    "Empirical",
+    "EmpiricalResults",
+    "Estimator",
+    "MNLogit",
+    "MNLogitResults",
+    "Oracle",
+    "Perplexity",
+    "Results",
+    "Resume",
+    "ResumeTemplate",
+    "SentenceEncoder",
+    "Table",
+    "__version__",
+    "bootstrap",
+    "compare",
+    "datasets",
+    "embed",
+    "errors",
+    "load",
+    "similarity",
+]
 
 if TYPE_CHECKING:
     from econllm import datasets, errors
@@ -46,7 +71,8 @@ if TYPE_CHECKING:
     from econllm.datasets import Oracle
     from econllm.empirical import Empirical, EmpiricalResults
     from econllm.encoders import SentenceEncoder, embed, similarity
-    from econllm.evaluation import Bootstrap, Comparison, bootstrap, compare
+    from econllm.evaluation.bootstrap import Bootstrap, bootstrap
+    from econllm.evaluation.compare import Comparison, compare
     from econllm.io import load
     from econllm.metrics import Perplexity
     from econllm.mnlogit import MNLogit, MNLogitResults

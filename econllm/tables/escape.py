@@ -151,8 +151,9 @@ def clean(text: str) -> str:
         return " ".join(text.split())
     # Format characters (Cf: text direction, zero width) are kept out as well: they reorder a table's cells on screen.
     kinds = {"Cc": "", "Cf": "", "Cs": "?", "Co": "?", "Cn": "?"}
-    spaced = re.sub(r"[^\S\u00a0\u202f]+", " ", text).strip(" ")
-    return "".join(kinds.get(unicodedata.category(character), character) for character in spaced).strip(" ")
+    breaks = re.sub(r"[^\S\u00a0\u202f]", " ", text)
+    printable = "".join(kinds.get(unicodedata.category(character), character) for character in breaks)
+    return re.sub(" +", " ", printable).strip(" ")
 
 
 def escape_latex(text: str, *, number: bool = False) -> str:

@@ -134,6 +134,8 @@ def _format_number(value: int | float, spec: str | None) -> str:
     if isinstance(value, float) and spec[-1:] in tuple("bcdoxXn"):
         # A missing value turns a column of counts into floats; a count of 2.5 must not be rounded in silence.
         return format(int(value), spec) if value.is_integer() else _format_number(value, None)
+    if spec.endswith("%") and math.isinf(value * 100):
+        spec = ".1e"  # a share that overflows as a percentage
     return format(value, spec)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from econllm.errors import OptionError, did_you_mean, listing
-from econllm.tables.content import Cell, Column, Fact, Panel, Row, as_column, as_panels, check_widths
 from econllm.files import check_target, write_text
+from econllm.tables.content import Cell, Column, Fact, Panel, Row, as_column, as_panels, check_widths
 from econllm.tables.html import html_table, notebook_table
 from econllm.tables.latex import latex_table
 from econllm.tables.markdown import markdown_table
