@@ -22,7 +22,7 @@ FOLDS = 5
 # An effect on log odds beyond this, over a column's range, has no finite estimate in any sample of ordinary size.
 _SEPARATED = 15.0
 # Change of log odds by the last Newton step: about one without a finite estimate, and below a thousandth with one.
-_DRIFT = 0.1
+_DRIFT = 0.01
 
 
 @dataclass(frozen=True)
