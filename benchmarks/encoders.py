@@ -31,7 +31,7 @@ def main() -> None:
         encoder = el.SentenceEncoder(dtype=dtype, device="cpu", cache=False, progress=False)
         encoder.encode(resumes[:8])
         ours, _ = seconds(lambda e=encoder: e.encode(resumes))
-        library = SentenceTransformer(str(files.root), device="cpu", model_kwargs={"dtype": getattr(torch, dtype)})
+        library = SentenceTransformer(str(files.folder), device="cpu", model_kwargs={"dtype": getattr(torch, dtype)})
         figures["tokens_mean"] = round(sum(len(library.tokenizer.encode(t)) for t in texts) / len(texts), 1)
         library.encode(texts[:8], show_progress_bar=False)
         theirs, _ = seconds(lambda m=library: m.encode(texts, show_progress_bar=False))

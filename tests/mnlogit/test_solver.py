@@ -126,6 +126,7 @@ def test_solution_satisfies_the_first_order_conditions(weighted, intercept) -> N
     assert np.abs(slope).max() < 1e-12
     assert np.abs(constant).max() < 1e-12
     assert found.intercepts.any() == intercept
+    assert found.intercepts.mean() == pytest.approx(0, abs=1e-15)
     assert found.converged
 
 
@@ -174,5 +175,6 @@ def test_more_iterations_change_no_test_perplexity(monkeypatch, alpha) -> None:
     usual = MNLogit(formula, penalty="l2", alpha=alpha).fit(train)
     longer = MNLogit(formula, penalty="l2", alpha=alpha, tol=1e-11, max_iter=5000).fit(train)
     assert longer.iterations > usual.iterations
+    assert usual.params.groupby("term").sum().abs().max() < 1e-12  # also where the optimiser stopped short
     assert usual.perplexity(test).value == pytest.approx(longer.perplexity(test).value, rel=1e-3)
     assert usual.objective == pytest.approx(longer.objective, rel=2e-5)

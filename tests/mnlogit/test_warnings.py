@@ -47,6 +47,14 @@ def test_columns_without_information_are_omitted() -> None:
         assert fitted.log_proba(df) == pytest.approx(plain.log_proba(df), abs=1e-9)
 
 
+def test_without_an_intercept_a_constant_column_takes_its_place() -> None:
+    df = choices_frame().assign(one=1.0)
+    fitted, usual = MNLogit("y ~ 0 + one + x").fit(df), MNLogit("y ~ x").fit(df)
+    assert fitted.params.index.unique("term").tolist() == ["one", "x"]
+    assert fitted.params.to_numpy() == pytest.approx(usual.params.to_numpy(), abs=1e-9)
+    assert fitted.std_errors.to_numpy() == pytest.approx(usual.std_errors.to_numpy(), abs=1e-9)
+
+
 def test_factors_that_span_each_other() -> None:
     df = choices_frame()
     df["h"] = df["g"].map({"u": "low", "v": "high", "w": "high"})
