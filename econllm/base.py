@@ -330,7 +330,8 @@ class Results(abc.ABC):
         weight = None if weight is None else weight[kept]
         clusters = cluster_labels(data, rows, cluster)[kept]
         if by is None:
-            return metrics.perplexity(scores, clusters, weight, level)
+            found = metrics.perplexity(scores, clusters, weight, level)
+            return dataclasses.replace(found, first_records=int(rows.first[kept].sum()))
         groups = group_labels(data, rows, by)[kept]
         out = {}
         for group in groups_of(groups):

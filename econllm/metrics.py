@@ -120,6 +120,8 @@ class Perplexity:
         The mean log score in nats.
     level : float
         Coverage of the interval.
+    first_records : int
+        How many of the rows are first records, which have no history and are harder to predict.
 
     Notes
     -----
@@ -138,12 +140,14 @@ class Perplexity:
     persons: int
     log_score: MeanScore
     level: float = 0.95
+    first_records: int = 0
 
     def __str__(self) -> str:
         low, high = self.conf_int
+        first = f"{self.first_records:,} of them first records, " if self.first_records else ""
         return (
             f"perplexity {self.value:.3f} (SE {self.std_error:.3f}, {self.level:.0%} CI {low:.3f} to {high:.3f}; "
-            f"{self.n:,} rows, {self.persons:,} clusters)"
+            f"{self.n:,} rows, {first}{self.persons:,} clusters)"
         )
 
 

@@ -1,6 +1,7 @@
 """What every model promises: specifications, rows, weights, perplexity."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -152,8 +153,9 @@ def test_perplexity_by_groups_clusters_and_weights(panel) -> None:
     scores = fitted.log_likelihood(panel)
     person = np.array([1, 1, 1, 1, 2, 2, 2, 3])
     found = fitted.perplexity(panel)
-    assert found == perplexity(scores.to_numpy(), person)
+    assert found == replace(perplexity(scores.to_numpy(), person), first_records=3)
     assert (found.n, found.persons) == (8, 3)
+    assert "8 rows, 3 of them first records" in str(found)
 
     groups = fitted.perplexity(panel, by="history")
     assert groups.index.tolist() == ["first record", "with a history"]

@@ -26,7 +26,8 @@ from econllm.errors import (
 )
 from econllm.formula import Design, DesignSpec, parse
 from econllm.mnlogit.covariance import nonrobust
-from econllm.mnlogit.results import Estimates, MNLogitResults
+from econllm.mnlogit.estimates import Estimates
+from econllm.mnlogit.results import MNLogitResults
 from econllm.mnlogit.setup import Setup
 from econllm.mnlogit.solver import Solution, solve
 from econllm.mnlogit.tuning import Part, choose_alpha
@@ -189,6 +190,7 @@ class MNLogit(Estimator):
             solution=solution.report(),
             cov=None if self.penalty else nonrobust(setup, solution, base or 0),
             omitted=setup.omitted,
+            labels=_labels(data),
         )
         info = self._info(setup, design, choices, solution, row_weights is not None, clock)
         return MNLogitResults(self, choices, info, estimates)
@@ -256,6 +258,12 @@ class MNLogit(Estimator):
             truncated=design.truncated,
             weighted=weighted,
         )
+
+
+def _labels(data: Data) -> dict[str, str]:
+    """Variable labels by column name."""
+    labels = data.labels if isinstance(data, CareerPanel) else data.attrs.get("variable_labels", {})
+    return {str(name): str(label) for name, label in labels.items() if label}
 
 
 def _choices(data: Data, outcome: str) -> ChoiceSet:

@@ -3,76 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from econllm.base import Data, FitInfo, Results, summary_facts
+from econllm.base import Data, FitInfo, Results
 from econllm.choices import ChoiceSet
 from econllm.errors import DataError
 from econllm.formula import Design, DesignSpec
 from econllm.metrics import check_level
 from econllm.mnlogit.coordinates import stack
+from econllm.mnlogit.estimates import Estimates
+from econllm.mnlogit.report import summary_table
 from econllm.mnlogit.solver import Report, log_proba
-from econllm.tables import Column, Fact, Panel, Row, Table, interval
+from econllm.tables import Table
 
 if TYPE_CHECKING:
     from econllm.mnlogit.model import MNLogit
 
 _INTERCEPT = "Intercept"
-_MOST_ROWS = 300
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """Numbers behind :class:`MNLogitResults`, in the units of the data.
-
-    Attributes
-    ----------
-    spec : DesignSpec
-        Builds the columns for new data.
-    columns, terms : tuple of str
-        Name of every column with a coefficient, and the term it belongs to.
-    kept_columns : numpy.ndarray of int
-        Their positions among all columns of the design.
-    slopes : numpy.ndarray, shape (columns, outcomes)
-        Symmetric coefficients.
-    intercepts : numpy.ndarray, shape (outcomes,)
-        Constants.
-    seen : numpy.ndarray of int
-        Positions in the choice set of the outcomes that occurred.
-    rows : int
-        Size of the estimation sample.
-    base : int or None
-        Position among `seen` of the outcome that coefficients are expressed against.
-    alpha, alpha_rule, alpha_path
-        Weight of the penalty, how it was chosen, and the candidates with their scores.
-    solution : Report
-        How the optimisation ended.
-    cov : numpy.ndarray or None
-        Covariance of the coefficients against the base, by outcome, intercept first.
-    omitted : tuple of str
-        Columns left out because others span them.
-    """
-
-    spec: DesignSpec
-    columns: tuple[str, ...]
-    terms: tuple[str, ...]
-    kept_columns: np.ndarray
-    slopes: np.ndarray
-    intercepts: np.ndarray
-    seen: np.ndarray
-    rows: int
-    base: int | None
-    alpha: float
-    alpha_rule: str
-    alpha_path: pd.DataFrame | None
-    solution: Report
-    cov: np.ndarray | None
-    omitted: tuple[str, ...]
 
 
 class MNLogitResults(Results):
@@ -276,84 +228,11 @@ class MNLogitResults(Results):
         Returns
         -------
         Table
-            Coefficients by outcome; where there are more than 300, one line per term with the number of its columns
-            and the root of the sum of its squared coefficients.
+            Coefficients by outcome, with the variable labels of the data and the titles of occupations; where there are
+            more than 300, one line per term with the number of its columns and the root of the sum of its squared
+            coefficients.
         """
-        e, s = self._estimates, self._estimates.solution
-        facts = [
-            *summary_facts(self),
-            Fact("Penalty", "none" if self.model.penalty is None else f"L2, alpha = {e.alpha:.3g} ({e.alpha_rule})"),
-            Fact("Optimiser", f"{'converged' if s.converged else 'NOT CONVERGED'} in {s.iterations} iterations"),
-        ]
-        notes = self._notes()
-        if len(self._labels) > _MOST_ROWS:
-            notes.append(f"{len(self._labels):,} coefficients, see params; the norm is the root of the sum of squares.")
-            return Table(
-                [Column("columns", ",d"), Column("norm", ".3f")],
-                self._term_rows(),
-                title="Multinomial logit",
-                header="term",
-                facts=facts,
-                notes=notes,
-            )
-        return Table(self._columns(), self._panels(), title="Multinomial logit", facts=facts, notes=notes)
-
-    def _columns(self) -> list[str | Column]:
-        if self._estimates.cov is None:
-            return [Column("coef.", ".4f")]
-        return [
-            Column("coef.", ".4f"),
-            Column("std. err.", ".4f"),
-            Column("z", ".2f"),
-            Column("p", "pvalue"),
-            Column("95% CI"),
-        ]
-
-    def _panels(self) -> list[Panel]:
-        table = self.tidy()
-        panels = []
-        for code, part in table.groupby("response", sort=False):
-            rows = []
-            for r in part.to_dict("records"):
-                cells = [r["estimate"]]
-                if self._estimates.cov is not None:
-                    cells += [r["std_error"], r["statistic"], r["p_value"], interval(r["lower"], r["upper"], ".4f")]
-                rows.append(Row(r["term"], cells))
-            title = self.choices.title(code)
-            panels.append(Panel(title if title == str(code) else f"{code} {title}", rows))
-        return panels
-
-    def _term_rows(self) -> list[Row]:
-        e = self._estimates
-        norms = (e.slopes - e.slopes.mean(axis=1, keepdims=True)) ** 2
-        terms = np.array(e.terms)
-        return [
-            Row(term, [int((terms == term).sum()), float(np.sqrt(norms[terms == term].sum()))])
-            for term in dict.fromkeys(e.terms)
-        ]
-
-    def _notes(self) -> list[str]:
-        e = self._estimates
-        notes = []
-        if e.base is not None:
-            notes.append(f"Base outcome: {self.choices.titles[e.seen[e.base]]}.")
-        else:
-            notes.append("Coefficients sum to zero over outcomes; they are symmetric, there is no base outcome.")
-        if self.model.penalty:
-            notes.append("Coefficients are penalised: no standard errors are shown.")
-        elif e.cov is None:
-            notes.append("Standard errors are not available: the information matrix is singular or too large to form.")
-        else:
-            notes.append("Standard errors: nonrobust, inverse of the observed information.")
-        if e.omitted:
-            notes.append(f"Omitted, spanned by other columns: {', '.join(e.omitted)}.")
-        if self.info.unseen:
-            share = self.model.pseudo_count / (e.rows + self.model.pseudo_count * len(self.info.unseen))
-            notes.append(
-                f"{len(self.info.unseen)} outcomes of the choice set never occur; each has a reserved probability of "
-                f"{share:.2g}."
-            )
-        return notes
+        return summary_table(self, self._estimates)
 
     # Saving
 
@@ -375,6 +254,7 @@ class MNLogitResults(Results):
                 "alpha_rule",
                 "cov",
                 "omitted",
+                "labels",
             )
         }
         return {**plain, "spec": e.spec.to_state(), "alpha_path": path, "solution": asdict(e.solution)}
