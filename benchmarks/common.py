@@ -63,6 +63,17 @@ def seconds(work: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
     return statistics.median(times), out
 
 
+def race(ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int = 5) -> tuple[float, float]:
+    """Median wall times of two sides that take turns, so that a busy spell of the machine hits both."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for side, work in enumerate((ours, theirs)):
+            clock = time.perf_counter()
+            work()
+            times[side].append(time.perf_counter() - clock)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
 class PeakMemory:
     """Largest resident memory while a block runs, in GB, sampled every few milliseconds."""
 

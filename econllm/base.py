@@ -59,6 +59,13 @@ class Estimator(abc.ABC):
     of it; `fit` takes only data and what goes with them.
     """
 
+    def __post_init__(self) -> None:
+        # NumPy scalars become plain ones, so that `repr` is code that anybody can run.
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):
+                object.__setattr__(self, field.name, value.item())
+
     def replace(self, **changes: Any) -> Self:
         """Return the specification with some options changed.
 
@@ -132,8 +139,10 @@ class FitInfo:
 
     Attributes
     ----------
-    rows, persons, first_records : int
-        Transitions used, distinct persons (or rows of a data frame), and transitions without a history.
+    rows : int
+        Transitions used.
+    persons, first_records : int or None
+        Distinct persons, and transitions without a history; None for a data frame, whose rows are independent.
     log_likelihood : float
         Of the estimation sample, in nats, unweighted.
     parameters : int
@@ -151,8 +160,8 @@ class FitInfo:
     """
 
     rows: int
-    persons: int
-    first_records: int
+    persons: int | None
+    first_records: int | None
     log_likelihood: float
     parameters: int
     seconds: float
@@ -383,13 +392,13 @@ def summary_facts(results: Results) -> list[Fact]:
     facts = [
         Fact("Specification", repr(results.model)),
         Fact("Rows", i.rows, ",d"),
-        Fact("Persons", i.persons, ",d"),
-        Fact("First records", i.first_records, ",d"),
         Fact("Outcomes", f"{len(results.choices) - len(i.unseen):,} of {len(results.choices):,}"),
         Fact("Log-likelihood", i.log_likelihood, ",.2f"),
         Fact("Perplexity in sample", float(np.exp(-i.log_likelihood / i.rows)), ".4f"),
         Fact("Seconds", i.seconds, ".1f"),
     ]
+    if i.persons is not None:
+        facts[2:2] = [Fact("Persons", i.persons, ",d"), Fact("First records", i.first_records, ",d")]
     if i.dropped:
         facts.append(Fact("Rows dropped, missing values", i.dropped, ",d"))
     if i.truncated is not None:

@@ -67,7 +67,10 @@ class Empirical(Estimator):
     weighted: bool = False
 
     def __post_init__(self) -> None:
-        if self.smoothing != "validation":
+        super().__post_init__()
+        if isinstance(self.smoothing, str):
+            check_option("smoothing", self.smoothing, ["validation"])
+        else:
             check_number("smoothing", self.smoothing, above=0)
         check_option("order", self.order, [1, 2])
         check_option("two_stage", self.two_stage, [True, False])
@@ -219,11 +222,15 @@ class _Tables:
             return cls(first, counts.keys, None)
         last = counts.keys % (k + 1)
         prior = first[last]
-        if not model.two_stage:
-            return cls(first, counts.keys, _shrink(counts.second, prior, smoothing * k))
-        stays = np.where(last > 0, prior[np.arange(len(last)), last - 1], 0.5)
-        moves = _without_origin(prior, last - 1)
-        return cls(first, counts.keys, _two_stage(counts.second, last - 1, stays, moves, smoothing))
+        if model.two_stage:
+            stays = prior[np.arange(len(last)), last - 1]
+            moves = _without_origin(prior, last - 1)
+            second = _two_stage(counts.second, last - 1, stays, moves, smoothing)
+        else:
+            second = _shrink(counts.second, prior, smoothing * k)
+        # The history of a first record holds no more at second order than at first.
+        second[last == 0] = first[0]
+        return cls(first, counts.keys, second)
 
     def rows(self, last: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Probabilities of every outcome, one row per history."""
@@ -378,6 +385,8 @@ class EmpiricalResults(Results):
     def summary(self) -> Table:
         """Describe the sample, the smoothing, and the origins with most records."""
         facts = [*summary_facts(self), Fact("Smoothing", self.smoothing, ".4g")]
+        if self.chosen and self.smoothing in (_GRID[0], _GRID[-1]):
+            facts.append(Fact("Smoothing chosen", "at the edge of the search"))
         notes = ["Share of stays, and the most frequent destination given a move, by origin; raw counts, not smoothed."]
         if self.flags:
             mass = self.probability_mass

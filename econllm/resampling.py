@@ -110,9 +110,7 @@ def run_replications(
     """
     from tqdm.auto import tqdm
 
-    check_number("replications", replications, minimum=2, integer=True)
-    if folder is not None and seed is None:
-        raise OptionError("folder= keeps replications to go on later, which needs a fixed seed: give seed=0, say.")
+    check_replications(replications, seed, n_jobs, folder)
     root = resolve_seed(seed)
     place = None if folder is None else _open_folder(Path(folder), root, description or {})
     done = {b: values for b in range(replications) if (values := _read(place, b)) is not None}
@@ -126,6 +124,33 @@ def run_replications(
             done[b] = values
             bar.update()
     return np.stack([done[b] for b in range(replications)])
+
+
+def check_replications(
+    replications: int, seed: Seed, n_jobs: int | None, folder: str | os.PathLike[str] | None
+) -> None:
+    """Raise for arguments that :func:`run_replications` would refuse, before any long work.
+
+    Raises
+    ------
+    OptionError
+        Naming the argument.
+
+    Examples
+    --------
+    >>> check_replications(100, 0, None, None)
+    """
+    check_number("replications", replications, minimum=2, integer=True)
+    if not isinstance(seed, np.random.Generator):  # a generator would be advanced by looking at it
+        resolve_seed(seed)
+    if n_jobs is not None:
+        check_number("n_jobs", n_jobs, integer=True)
+        if n_jobs == 0:
+            raise OptionError("n_jobs=0 leaves nobody to work: give 1, 2, ... or -1 for all cores.")
+    if folder is not None and seed is None:
+        raise OptionError("folder= keeps replications to go on later, which needs a fixed seed: give seed=0, say.")
+    if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
+        raise OptionError(f"folder={os.fspath(folder)!r} is a file; give a new or empty folder.")
 
 
 def _one(

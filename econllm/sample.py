@@ -31,6 +31,8 @@ class Sample:
         Rows without a history; all False in a data frame.
     weights : numpy.ndarray or None
         Sampling weights with mean one.
+    of_panel : bool
+        Whether rows are records of persons; rows of a data frame are independent and have no histories.
     """
 
     index: pd.Index
@@ -38,6 +40,7 @@ class Sample:
     clusters: np.ndarray
     first: np.ndarray
     weights: np.ndarray | None
+    of_panel: bool
 
     def __len__(self) -> int:
         return len(self.index)
@@ -45,7 +48,9 @@ class Sample:
     def take(self, kept: np.ndarray) -> Sample:
         """Keep some rows."""
         weights = None if self.weights is None else self.weights[kept]
-        return Sample(self.index[kept], self.outcome[kept], self.clusters[kept], self.first[kept], weights)
+        return Sample(
+            self.index[kept], self.outcome[kept], self.clusters[kept], self.first[kept], weights, self.of_panel
+        )
 
 
 def read_sample(data: Data, outcome: str | None, choices: ChoiceSet) -> Sample:
@@ -81,7 +86,7 @@ def read_sample(data: Data, outcome: str | None, choices: ChoiceSet) -> Sample:
         if data.choices.codes != choices.codes:
             values = pd.Series(data.choices.index.to_numpy(dtype=object)[position], name=str(data.roles.occupation))
             position = choices.positions(values, str(data.roles.occupation))
-        return Sample(data.index, position, data.origin_ids, data.is_first, data.sampling_weights)
+        return Sample(data.index, position, data.origin_ids, data.is_first, data.sampling_weights, True)
     if not isinstance(data, pd.DataFrame):
         raise DataError(f"data is a {type(data).__name__}; give a CareerPanel or a pandas DataFrame.")
     if outcome is None:
@@ -94,7 +99,7 @@ def read_sample(data: Data, outcome: str | None, choices: ChoiceSet) -> Sample:
             f"{listing(data.index[missing], 3)}; drop these rows first."
         )
     position = choices.positions(data[outcome], outcome)
-    return Sample(data.index, position, np.arange(len(data)), np.zeros(len(data), dtype=bool), None)
+    return Sample(data.index, position, np.arange(len(data)), np.zeros(len(data), dtype=bool), None, False)
 
 
 def fit_weights(data: Data, weights: pd.Series | None, sampling: bool) -> np.ndarray | None:
@@ -132,7 +137,7 @@ def fit_weights(data: Data, weights: pd.Series | None, sampling: bool) -> np.nda
         if total is None:
             raise OptionError("weighted=True needs survey weights: give weights='column' to CareerPanel.")
     if weights is not None:
-        given = _weights_by_row(data, weights)
+        given = _check_weights(_weights_by_row(data, weights))
         total = given if total is None else total * given
         if not total.any():
             raise DataError("every row has weight zero, in the survey weights or in those given to fit.")
@@ -147,24 +152,35 @@ def _weights_by_row(data: Data, weights: pd.Series) -> np.ndarray:
         )
     if not weights.index.is_unique:
         raise DataError("the index of weights holds duplicates; give one weight per person or per row.")
-    labels = [("row", data.index)]
+    given = pd.to_numeric(weights, errors="coerce").astype(np.float64)
+    readings = {"row": data.index}
     if isinstance(data, CareerPanel):
-        labels.insert(0, ("person", pd.Index(data.person_ids)))
-        # Persons and rows may share labels; the length tells them apart.
-        if len(weights) == len(data) != len(data.persons):
-            labels.reverse()
-    for _, label in labels:
-        if label.isin(weights.index).all():
-            values = weights.reindex(label).to_numpy(dtype=np.float64)
-            if not np.isfinite(values).all() or (values < 0).any() or not values.sum() > 0:
-                raise DataError("weights must be finite, not negative, and not all zero.")
-            return values
-    kind, label = labels[0]
-    absent = label[~label.isin(weights.index)].unique()
-    raise DataError(
-        f"weights covers neither every row nor every person: {len(absent)} of {label.nunique()} {kind}s are "
-        f"not in its index, first {listing(absent, 3)}."
-    )
+        readings = {"person": pd.Index(data.origin_ids), **readings}
+    covered = {kind: label for kind, label in readings.items() if label.isin(given.index).all()}
+    if not covered:
+        kind, label = next(iter(readings.items()))
+        absent = label[~label.isin(given.index)].unique()
+        raise DataError(
+            f"weights covers neither every row nor every person: {len(absent)} of {label.nunique()} {kind}s are "
+            f"not in its index, first {listing(absent, 3)}."
+        )
+    found = {kind: given.reindex(label).to_numpy() for kind, label in covered.items()}
+    if len(found) == 2 and not np.array_equal(found["person"], found["row"]):
+        # Persons and rows share labels: only an index that is exactly one of them tells which is meant.
+        exact = [kind for kind, label in covered.items() if len(given) == label.nunique()]
+        if len(exact) != 1:
+            raise DataError(
+                "the index of weights could mean persons or rows, which share labels here; give one weight for each "
+                "person of the panel, or weights.loc[panel.index] for its rows."
+            )
+        return found[exact[0]]
+    return next(iter(found.values()))
+
+
+def _check_weights(values: np.ndarray) -> np.ndarray:
+    if not np.isfinite(values).all() or (values < 0).any() or not values.sum() > 0:
+        raise DataError("weights must be numbers, finite, not negative, and not all zero.")
+    return values
 
 
 def evaluation_weights(rows: Sample, weights: bool) -> np.ndarray | None:
@@ -200,21 +216,39 @@ def column_of(data: Data, column: str, what: str) -> pd.Series:
 
     Raises
     ------
+    OptionError
+        If it is not one name.
     MissingColumnError
         If there is no such column.
+    DataError
+        If the data frame has several of that name.
     """
+    if not isinstance(column, str):
+        raise OptionError(f"{what}={column!r} must be the name of one column.")
     frame = data.to_frame() if isinstance(data, CareerPanel) else data
     if column not in frame.columns:
         raise MissingColumnError(
             f"{what}={column!r} is no column.{did_you_mean(column, frame.columns)} Columns: "
             f"{listing(frame.columns, 12)}."
         )
+    check_columns(frame, [column], what)
     return frame[column]
 
 
+def _means_column(data: Data, name: object) -> bool:
+    """Whether a word with a meaning of its own names a column of a data frame, which then comes first."""
+    return isinstance(data, pd.DataFrame) and name in data.columns
+
+
 def cluster_labels(data: Data, rows: Sample, cluster: str) -> np.ndarray:
-    """Cluster of every row: the person, or the values of a column."""
-    if cluster == "person":
+    """Cluster of every row: the person, or the values of a column.
+
+    Raises
+    ------
+    DataError
+        If the column has missing values.
+    """
+    if isinstance(cluster, str) and cluster == "person" and not _means_column(data, cluster):
         return rows.clusters
     values = column_of(data, cluster, "cluster")
     if values.isna().any():
@@ -223,7 +257,18 @@ def cluster_labels(data: Data, rows: Sample, cluster: str) -> np.ndarray:
 
 
 def group_labels(data: Data, rows: Sample, by: str) -> np.ndarray:
-    """Group of every row: the values of a column, or whether there is a history."""
-    if by == "history":
+    """Group of every row: the values of a column, or whether there is a history.
+
+    Raises
+    ------
+    DataError
+        If no row has a group, or histories are asked of a data frame.
+    """
+    if isinstance(by, str) and by == "history" and not _means_column(data, by):
+        if not rows.of_panel:
+            raise DataError("by='history' needs careers: give a CareerPanel, not a data frame.")
         return np.where(rows.first, "first record", "with a history").astype(object)
-    return column_of(data, by, "by").astype(object).to_numpy()
+    values = column_of(data, by, "by")
+    if values.isna().all():
+        raise DataError(f"by column {by!r} is missing in every row.")
+    return values.astype(object).to_numpy()

@@ -211,3 +211,47 @@ def test_labelled_predictions(panel) -> None:
     assert best.tolist() == proba.idxmax(axis=1).tolist()
     assert repr(fitted) == "<EmpiricalResults of Empirical(): 8 rows, 3 outcomes>"
     assert fitted._repr_html_().startswith("<")
+
+
+# What a review found
+
+
+def test_row_weights_of_the_whole_data_are_not_read_as_person_weights() -> None:
+    df = pd.DataFrame({"id": np.repeat(range(6), 3), "t": [0, 1, 2] * 6, "job": list("abc") * 6})
+    weights = pd.Series(np.arange(1.0, 19.0), index=df.index)
+    whole = CareerPanel(df, "id", "t", "job")
+    part = whole.subset([0, 1, 2])
+    with pytest.raises(DataError, match=r"could mean persons or rows.*weights\.loc\[panel\.index\]"):
+        fit_weights(part, weights, False)
+    rows = fit_weights(part, weights.loc[part.index], False)
+    assert np.allclose(rows / rows[0], np.arange(1.0, 10.0))
+    by_person = fit_weights(part, pd.Series([1.0, 2.0, 3.0]), False)
+    assert np.allclose(by_person / by_person[0], np.repeat([1.0, 2.0, 3.0], 3))
+
+
+def test_person_weights_of_a_resample_go_by_the_person_in_the_data() -> None:
+    df = pd.DataFrame({"id": np.repeat(range(4), 2), "t": [0, 1] * 4, "job": list("ab") * 4})
+    drawn = CareerPanel(df, "id", "t", "job").resample(seed=0)
+    weights = pd.Series([1.0, 2.0, 3.0, 4.0])
+    found = fit_weights(drawn, weights, False)
+    expected = weights.loc[drawn.origin_ids].to_numpy()
+    assert np.allclose(found, expected / expected.mean())
+
+
+def test_weights_of_text_are_refused(panel) -> None:
+    with pytest.raises(DataError, match="must be numbers"):
+        fit_weights(panel, pd.Series({1: "a", 2: "b", 3: "c"}), False)
+
+
+def test_numpy_options_give_a_repr_that_rebuilds() -> None:
+    model = Empirical(smoothing=np.float64(0.25))
+    assert repr(model) == "Empirical(smoothing=0.25)"
+    assert eval(repr(model)) == model
+
+
+def test_summaries_of_data_frames_speak_of_rows_only() -> None:
+    df = pd.DataFrame({"y": list("abab"), "x": [0.0, 1, 1, 0]})
+    text = str(MNLogit("y ~ x", penalty="l2", alpha=0.1).fit(df))
+    assert "Rows:" in text
+    assert "Persons" not in text
+    assert "First records" not in text

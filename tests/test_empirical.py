@@ -221,3 +221,11 @@ def test_nlsy97_figures(nlsy97) -> None:
     chosen = Empirical(smoothing="validation").fit(train, validation=valid)
     assert chosen.perplexity(test).value == pytest.approx(9.51, abs=5e-3)
     assert Empirical(two_stage=True).fit(train).perplexity(test).value == pytest.approx(8.91, abs=5e-3)
+
+
+def test_first_records_are_the_same_at_both_orders(wage_panel) -> None:
+    train, _, test = wage_panel.split([0.7, 0.1, 0.2], seed=0)
+    for two_stage in (False, True):
+        one, two = (Empirical(order=order, two_stage=two_stage).fit(train).log_proba(test) for order in (1, 2))
+        assert np.array_equal(one[test.is_first], two[test.is_first])
+        assert not np.array_equal(one, two)

@@ -13,7 +13,7 @@ from econllm.base import Data, Estimator, Results
 from econllm.errors import DataError, OptionError, check_option
 from econllm.options import Seed
 from econllm.panel import CareerPanel
-from econllm.resampling import Draws, fingerprint, person_weights, run_replications
+from econllm.resampling import Draws, check_replications, fingerprint, person_weights, run_replications
 from econllm.tables import Column, Row, Table
 
 
@@ -31,6 +31,10 @@ class Bootstrap:
         Transitions of each test person.
     test : str
         Digest of the test rows, by which :func:`compare` checks that it is given the same ones.
+    specifications : tuple of str
+        What was refitted, model by model.
+    train : tuple of int
+        Rows and persons of the training sample.
     draws : str
         How persons were drawn.
     held : tuple of str
@@ -46,6 +50,8 @@ class Bootstrap:
     scores: np.ndarray
     counts: np.ndarray
     test: str
+    specifications: tuple[str, ...]
+    train: tuple[int, int]
     draws: str
     held: tuple[str, ...]
 
@@ -114,9 +120,7 @@ class _Task:
         for_weights, *for_fits = (
             np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, i)) for i in range(len(self.models) + 1)
         )
-        origins = np.unique(self.train.origin_ids)
-        by_origin = person_weights(origins, for_weights, self.draws)
-        weights = pd.Series(by_origin.reindex(self.train.origin_ids).to_numpy(), index=self.train.index)
+        weights = person_weights(np.unique(self.train.origin_ids), for_weights, self.draws)
         group = np.unique(self.test.origin_ids, return_inverse=True)[1]
         out = np.empty((len(self.models), group.max() + 1))
         for m, (model, fit_seed) in enumerate(zip(self.models, for_fits, strict=True)):
@@ -192,8 +196,10 @@ def bootstrap(
             raise DataError(
                 f"{name} is a {type(data).__name__}; the bootstrap draws persons, so it needs a CareerPanel."
             )
-    if not models:
-        raise OptionError("models is empty: give at least one, {'name': model}.")
+    check_models(models)
+    check_option("draws", draws, ["exponential", "multinomial"])
+    check_option("reselect", reselect, [True, False])
+    check_replications(replications, seed, n_jobs, folder)
     names = tuple(str(name) for name in models)
     specs, held = [], []
     for name, given in models.items():
@@ -209,7 +215,23 @@ def bootstrap(
     }
     scores = run_replications(task, replications, seed, n_jobs=n_jobs, folder=folder, description=description)
     counts = np.unique(test.origin_ids, return_counts=True)[1]
-    return Bootstrap(names, scores, counts, panel_digest(test), draws, tuple(held))
+    size = len(train), len(np.unique(train.origin_ids))
+    texts = tuple(repr(spec) for spec in specs)
+    return Bootstrap(names, scores, counts, panel_digest(test), texts, size, draws, tuple(held))
+
+
+def check_models(models: Mapping[str, object]) -> None:
+    """Raise unless models come as a non-empty mapping from names.
+
+    Raises
+    ------
+    OptionError
+        Saying what to give.
+    """
+    if not isinstance(models, Mapping):
+        raise OptionError(f"models are a {type(models).__name__}; give a mapping from names, {{'name': model}}.")
+    if not models:
+        raise OptionError("models is empty: give at least one, {'name': model}.")
 
 
 def _held(

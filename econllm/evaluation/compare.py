@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from econllm import metrics
-from econllm.base import Data, Results, Sample, cluster_labels, evaluation_weights, group_labels
+from econllm.base import Data, Results, Sample, cluster_labels, evaluation_weights, group_labels, groups_of
 from econllm.errors import DataError, OptionError, check_number, did_you_mean
-from econllm.evaluation.bootstrap import Bootstrap, panel_digest
+from econllm.evaluation.bootstrap import Bootstrap, check_models, panel_digest
 from econllm.tables import Column, Panel, Row, Table, interval
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Comparison:
         score, gap = "Perplexity", f"Difference to {self.reference}"
         columns = [
             Column("All", ".3f", group=score),
-            Column(f"{self.level:.0%} CI", group=score),
-            Column("With\nhistory", ".3f", group=score),
+            Column(f"{100 * self.level:.6g}% CI", group=score),
+            *([Column("With\nhistory", ".3f", group=score)] if self._has_histories else []),
             Column("Nats", ".4f", group=gap),
             Column("Ratio", ".3f", group=gap),
             Column("p", "pvalue", group=gap),
@@ -86,16 +86,20 @@ class Comparison:
         compared = name != self.reference and "improper" not in r["flags"]
         label = f"{name} ({', '.join(r['flags'])})" if r["flags"] else name
         gap = [r[c] if compared else None for c in ("difference", "ratio", "p_value")]
-        history = None if np.isnan(r["history"]) else r["history"]
-        cells = [r["perplexity"], interval(r["lower"], r["upper"], ".3f"), history, *gap, r["accuracy"]]
+        history = [None if np.isnan(r["history"]) else r["history"]] if self._has_histories else []
+        cells = [r["perplexity"], interval(r["lower"], r["upper"], ".3f"), *history, *gap, r["accuracy"]]
         lines = [Row(label, [*cells, int(r["parameters"]), r["seconds"]])]
         for prefix, what in (("", "test"), ("bootstrap_", "training")):
             if f"{prefix}std_error" in r:
                 own = f"({r[f'{prefix}std_error']:.3f})"
                 other = f"({r[f'{prefix}difference_std_error']:.4f})" if compared else None
-                rest = [None] * 5
-                lines.append(Row(f"\u00a0\u00a0SE, {what}", [own, None, None, other, *rest]))
+                blank = [None] * (1 + len(history))
+                lines.append(Row(f"\u00a0\u00a0SE, {what}", [own, *blank, other, None, None, None, None, None]))
         return lines
+
+    @property
+    def _has_histories(self) -> bool:
+        return bool(self.frame["history"].notna().any())
 
     def __str__(self) -> str:
         return str(self.table())
@@ -146,7 +150,7 @@ class Comparison:
             f["upper"],
             path=path,
             reference=single,
-            xlabel=f"Test perplexity, {self.level:.0%} confidence interval",
+            xlabel=f"Test perplexity, {100 * self.level:.6g}% confidence interval",
         )
 
 
@@ -201,8 +205,7 @@ def compare(
     models are scored on the same rows. The standard error describes these fitted models on samples of test persons; how
     much the training sample matters is what :func:`bootstrap` adds.
     """
-    if not fitted:
-        raise OptionError("fitted is empty: give at least one result, {'name': model.fit(train)}.")
+    check_models(fitted)
     wrong = [name for name, result in fitted.items() if not isinstance(result, Results)]
     if wrong:
         raise OptionError(f"model {wrong[0]!r} is a {type(fitted[wrong[0]]).__name__}, not a result: fit it first.")
@@ -221,14 +224,15 @@ def compare(
         cluster_labels(test, rows, cluster)[kept],
         None if weight is None else weight[kept],
         rows.first[kept],
+        rows.of_panel,
         level,
     )
     if by is None:
         frame = context.frame(np.ones(int(kept.sum()), dtype=bool))
     else:
         groups = group_labels(test, rows, by)[kept]
-        levels = pd.Index(groups).dropna().unique().sort_values()
-        frame = pd.concat({group: context.frame(groups == group) for group in levels}, names=[by, "model"])
+        parts = {group: context.frame(groups == group) for group in groups_of(groups)}
+        frame = pd.concat(parts, names=[by, "model"])
     if bootstrap is not None:
         _check_bootstrap(bootstrap, test, scored, by)
         frame["bootstrap_std_error"] = bootstrap.std_errors.reindex(frame.index)
@@ -294,6 +298,16 @@ def _check_bootstrap(bootstrap: Bootstrap, test: Data, scored: dict[str, _Scored
     missing = [name for name in scored if name not in bootstrap.models]
     if missing:
         raise OptionError(f"the bootstrap lacks the model {missing[0]!r}; it has {', '.join(bootstrap.models)}.")
+    refitted = dict(zip(bootstrap.models, bootstrap.specifications, strict=True))
+    for name, s in scored.items():
+        model, info = s.result.model, s.result.info
+        if refitted[name] not in (repr(model), repr(model.replace(**s.result.chosen))):
+            raise OptionError(f"the bootstrap refitted another model under the name {name!r}: {refitted[name]}.")
+        if (info.rows, info.persons) != bootstrap.train:
+            raise DataError(
+                f"model {name!r} was fitted on {info.rows:,} rows of {info.persons:,} persons and the bootstrap on "
+                f"{bootstrap.train[0]:,} of {bootstrap.train[1]:,}; use the same training sample."
+            )
 
 
 @dataclass(frozen=True)
@@ -303,6 +317,7 @@ class _Context:
     clusters: np.ndarray
     weights: np.ndarray | None
     first: np.ndarray
+    of_panel: bool
     level: float
 
     def frame(self, rows: np.ndarray) -> pd.DataFrame:
@@ -319,7 +334,7 @@ class _Context:
         paired = self._difference(s, rows)
         low, high = paired.interval(self.level)
         later = rows & ~self.first
-        history = self._plain(s.scores, later) if later.any() else np.nan
+        history = self._plain(s.scores, later) if later.any() and self.of_panel else np.nan
         info = s.result.info
         return {
             "perplexity": own.value,
@@ -353,16 +368,7 @@ class _Context:
         return float(np.average(values[rows], weights=None if self.weights is None else self.weights[rows]))
 
     def notes(self, cluster: str, weighted: bool, bootstrap: Bootstrap | None) -> tuple[str, ...]:
-        first = self.scored[self.reference]
-        n, clusters = len(self.clusters), len(np.unique(self.clusters))
-        history = int((~self.first).sum())
-        out = [
-            f"Test sample: {n:,} transitions of {clusters:,} {'persons' if cluster == 'person' else 'clusters'}, "
-            f"{history:,} with a history; {len(first.result.choices)} outcomes.",
-            f"SE, test: clustered by {cluster}, of these fitted models on other test samples, as are the intervals "
-            "and p-values. Intervals are on the log score, carried to perplexity by exp. Differences are paired, in "
-            "nats per transition; positive is better. Ratio of perplexities; below one is better.",
-        ]
+        out = [self._sample_note(cluster), self._error_note(cluster)]
         if weighted:
             out.append("Rows are weighted by survey weights.")
         if bootstrap is not None:
@@ -380,3 +386,22 @@ class _Context:
             if "conservative" in s.result.flags:
                 out.append(f"{name} is conservative: its probabilities sum to {s.mass.mean():.2f} on average.")
         return tuple(out)
+
+    def _sample_note(self, cluster: str) -> str:
+        n, clusters = len(self.clusters), len(np.unique(self.clusters))
+        outcomes = f"{len(self.scored[self.reference].result.choices)} outcomes"
+        if not self.of_panel:
+            kind = "" if clusters == n else f" in {clusters:,} clusters"
+            return f"Test sample: {n:,} rows{kind}; {outcomes}."
+        whom = "persons" if cluster == "person" else "clusters"
+        history = int((~self.first).sum())
+        return f"Test sample: {n:,} transitions of {clusters:,} {whom}, {history:,} with a history; {outcomes}."
+
+    def _error_note(self, cluster: str) -> str:
+        independent = not self.of_panel and len(np.unique(self.clusters)) == len(self.clusters)
+        kind = "for independent rows" if independent else f"clustered by {cluster}"
+        return (
+            f"SE, test: {kind}, of these fitted models on other test samples, as are the intervals and p-values. "
+            "Intervals are on the log score, carried to perplexity by exp. Differences are paired, in nats per "
+            "transition; positive is better. Ratio of perplexities; below one is better."
+        )

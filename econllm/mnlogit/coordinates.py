@@ -125,7 +125,7 @@ class Scaling:
         for j in range(len(deviation)):
             deviation[j] = np.sqrt(w @ (x.dense[:, j].astype(np.float64) - mean[p + j]) ** 2)
         spread = np.concatenate([spread, deviation])
-        constant = x.numeric & (spread <= 1e-7 * np.maximum(np.abs(mean), 1e-30))
+        constant = x.numeric & (spread <= np.sqrt(_rounding(x)) * np.abs(mean))
         scale = np.where(x.numeric & ~constant, spread, 1.0)
         centred = np.concatenate([np.zeros(p, bool), np.ones(len(deviation), bool)]) & intercept
         return cls(np.where(centred, mean, 0.0), scale, constant)
@@ -143,6 +143,15 @@ class Scaling:
         """Coefficients in the units of the data."""
         slopes = w / self.scale[:, None]
         return slopes, b - self.shift @ slopes
+
+
+def _rounding(x: Stacked) -> np.ndarray:
+    """Share of its mean square that rounding leaves a constant column as variance about its mean.
+
+    The variance of sparse columns is a difference of squares; dense ones are centred first, which loses far less.
+    """
+    dense = 1e-12 if x.dense.dtype == np.float32 else 1e-24
+    return np.repeat([1e-14, dense], [x.sparse.shape[1], x.dense.shape[1]])
 
 
 def redundant_columns(x: Stacked, weights: np.ndarray | None, intercept: bool, tolerance: float = 1e-9) -> np.ndarray:
@@ -171,8 +180,7 @@ def redundant_columns(x: Stacked, weights: np.ndarray | None, intercept: bool, t
     [True, False]
     """
     gram, raw = _moments(x, weights, intercept)
-    # Rounding leaves a constant column with some variance about its mean.
-    out = np.diag(gram) <= 1e-14 * raw
+    out = np.diag(gram) <= _rounding(x) * raw
     size = np.sqrt(np.where(out, 1.0, np.diag(gram)))
     gram = gram / np.outer(size, size)
     factor = np.zeros(gram.shape)

@@ -30,7 +30,7 @@ from econllm.mnlogit.estimates import Estimates
 from econllm.mnlogit.results import MNLogitResults
 from econllm.mnlogit.setup import Setup
 from econllm.mnlogit.solver import Solution, solve
-from econllm.mnlogit.tuning import Part, choose_alpha
+from econllm.mnlogit.tuning import Part, at_the_edge, choose_alpha
 from econllm.options import Missing, Seed
 from econllm.panel import CareerPanel
 
@@ -99,11 +99,14 @@ class MNLogit(Estimator):
     context: Mapping[str, Any] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         parse(self.formula)
         check_option("penalty", self.penalty, [None, "l2"])
         check_option("missing", self.missing, ["raise", "drop"])
         check_option("weighted", self.weighted, [True, False])
         if self.alpha != "auto":
+            if isinstance(self.alpha, str):
+                check_option("alpha", self.alpha, ["auto"])
             check_number("alpha", self.alpha, above=0)
             if self.penalty is None:
                 raise OptionError(f"alpha={self.alpha!r} has no effect without a penalty: set penalty='l2'.")
@@ -218,6 +221,8 @@ class MNLogit(Estimator):
             parts = setup.folds(0 if seed is None else seed)
             rule = f"by {len(parts)}-fold cross-validation over {'persons' if setup.has_persons else 'rows'}"
         alpha, path = choose_alpha(parts, setup.problem.rows, self.max_iter)
+        if at_the_edge(alpha, setup.problem.rows):
+            rule += ", at the edge of the search"
         return alpha, rule, path
 
     def _warn(self, solution: Solution, setup: Setup, choices: ChoiceSet) -> None:
@@ -248,8 +253,8 @@ class MNLogit(Estimator):
         reserved = self.pseudo_count / (problem.rows + self.pseudo_count * len(unseen))
         return FitInfo(
             rows=problem.rows,
-            persons=len(np.unique(sample.clusters)),
-            first_records=int(sample.first.sum()),
+            persons=len(np.unique(sample.clusters)) if sample.of_panel else None,
+            first_records=int(sample.first.sum()) if sample.of_panel else None,
             log_likelihood=setup.log_likelihood(solution, reserved, len(unseen)),
             parameters=(problem.features + problem.intercept) * free,
             seconds=time.perf_counter() - clock,

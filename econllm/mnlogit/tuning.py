@@ -104,6 +104,18 @@ def choose_alpha(parts: list[Part], rows: int, max_iter: int) -> tuple[float, pd
     return 10 ** (_STEP * best) / rows, path
 
 
+def at_the_edge(alpha: float, rows: int) -> bool:
+    """Whether the search ended at its strongest or weakest penalty.
+
+    Examples
+    --------
+    >>> at_the_edge(1e8 / 50, rows=50), at_the_edge(1 / 50, rows=50)
+    (True, False)
+    """
+    step = np.log10(alpha * rows) / _STEP
+    return bool(step <= _LOWEST + 1e-6 or step >= _HIGHEST - 1e-6)
+
+
 def _size(problem: Problem) -> float:
     return float(problem.rows if problem.weights is None else problem.weights.sum())
 

@@ -91,6 +91,11 @@ def test_comparison_carries_the_bootstrap_standard_error(boot, parts):
         el.compare(fitted, test, bootstrap=boot, by="sex")
     with pytest.raises(OptionError, match="lacks the model 'other'"):
         el.compare({"other": fitted["MNL"]}, test, bootstrap=boot)
+    with pytest.raises(OptionError, match=r"refitted another model under the name 'MNL': MNLogit\("):
+        el.compare({"MNL": fitted["Empirical"]}, test, bootstrap=boot)
+    half = train.subset(train.persons[:30])
+    with pytest.raises(DataError, match="use the same training sample"):
+        el.compare({"Empirical": el.Empirical().fit(half)}, test, bootstrap=boot, reference="Empirical")
 
 
 def test_exponential_weights_lose_no_rare_outcome(parts):
@@ -105,8 +110,42 @@ def test_what_is_no_panel_or_no_model_is_refused(parts):
         el.bootstrap(MODELS, train, test.to_frame(), replications=2)
     with pytest.raises(OptionError, match="models is empty"):
         el.bootstrap({}, train, test, replications=2)
+    with pytest.raises(OptionError, match="models are a list"):
+        el.bootstrap([el.Empirical()], train, test, replications=2)
     with pytest.raises(OptionError, match="give an estimator"):
         el.bootstrap({"x": "Empirical"}, train, test, replications=2)
+
+
+class Counted(el.Empirical):
+    """Counts its fits."""
+
+    fits = 0
+
+    def fit(self, *args, **options):
+        Counted.fits += 1
+        return super().fit(*args, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"draws": "bernoulli"}, "draws='bernoulli' is not an option"),
+        ({"replications": 1}, "replications=1"),
+        ({"seed": "a"}, "seed='a' is not a seed"),
+        ({"n_jobs": 0}, "n_jobs=0 leaves nobody"),
+        ({"reselect": "yes"}, "reselect='yes' is not an option"),
+        ({"folder": __file__}, "is a file"),
+        ({"folder": "x", "seed": None}, "fixed seed"),
+    ],
+)
+def test_options_are_checked_before_any_fit(parts, options, message):
+    train, valid, test = parts
+    Counted.fits = 0
+    with pytest.raises(OptionError, match=message):
+        el.bootstrap(
+            {"E": Counted(smoothing="validation")}, train, test, validation=valid, **{"replications": 2} | options
+        )
+    assert Counted.fits == 0
 
 
 @pytest.mark.slow

@@ -126,7 +126,7 @@ def test_models_of_different_choice_sets_are_refused():
 def test_empty_test_sets_and_wrong_models_are_refused(fitted, parts):
     with pytest.raises(DataError, match="test sample has no rows"):
         el.compare(fitted, parts[2].subset([]))
-    with pytest.raises(OptionError, match="fitted is empty"):
+    with pytest.raises(OptionError, match="models is empty"):
         el.compare({}, parts[2])
     with pytest.raises(OptionError, match="not a result: fit it first"):
         el.compare({"MNL": el.MNLogit("occupation ~ educ")}, parts[2])
@@ -139,8 +139,38 @@ def test_data_frames_are_compared_row_by_row():
     df = pd.DataFrame({"y": rng.choice(["a", "b", "c"], 90), "x": rng.normal(size=90)})
     fits = {"constant": el.MNLogit("y ~ 1").fit(df), "x": el.MNLogit("y ~ x").fit(df)}
     table = el.compare(fits, df)
-    assert "90 transitions of 90" in " ".join(str(table).split())
+    text = " ".join(str(table).split())
+    assert "Test sample: 90 rows; 3 outcomes. SE, test: for independent rows" in text
+    assert "history" not in text
+    assert "person" not in text
     assert table.frame.loc["x", "difference"] > 0
+    by = el.compare(fits, df.assign(g=[1, "a", None] * 30), by="g").frame
+    assert by.index.get_level_values("g").unique().tolist() == [1, "a"]
+
+
+def test_columns_of_a_data_frame_come_before_words_with_a_meaning():
+    rng = np.random.default_rng(2)
+    df = pd.DataFrame({"y": rng.choice(["a", "b"], 90), "x": rng.normal(size=90), "person": np.repeat(range(30), 3)})
+    fits = {"x": el.MNLogit("y ~ x").fit(df)}
+    renamed = df.rename(columns={"person": "pid"})
+    assert fits["x"].perplexity(df).persons == 30
+    assert fits["x"].perplexity(df).std_error == fits["x"].perplexity(renamed, cluster="pid").std_error
+    assert "90 rows in 30 clusters" in " ".join(str(el.compare(fits, df)).split())
+    history = df.assign(history=np.arange(90) % 2)
+    assert fits["x"].perplexity(history, by="history").index.tolist() == [0, 1]
+    with pytest.raises(DataError, match="needs careers"):
+        fits["x"].perplexity(df, by="history")
+
+
+def test_one_column_at_a_time(fitted, parts):
+    with pytest.raises(OptionError, match=r"cluster=\['black'\] must be the name of one column"):
+        el.compare(fitted, parts[2], cluster=["black"])
+    with pytest.raises(OptionError, match="models are a list"):
+        el.compare([fitted["MNL"]], parts[2])
+    frame = parts[2].to_frame().assign(gone=np.nan)
+    fits = {"MNL": el.MNLogit("occupation ~ educ", penalty="l2", alpha=0.1).fit(frame)}
+    with pytest.raises(DataError, match="'gone' is missing in every row"):
+        el.compare(fits, frame, by="gone")
 
 
 def test_size_of_the_paired_test_when_models_are_equally_good():

@@ -186,7 +186,7 @@ def test_unseen_level_at_prediction() -> None:
         ({"penalty": "L2"}, "penalty='L2' is not an option.* Did you mean 'l2'"),
         ({"alpha": 0.1}, "alpha=0.1 has no effect without a penalty: set penalty='l2'"),
         ({"penalty": "l2", "alpha": 0}, "alpha=0 is not allowed"),
-        ({"penalty": "l2", "alpha": "autoo"}, "alpha='autoo' is not allowed"),
+        ({"penalty": "l2", "alpha": "autoo"}, "alpha='autoo' is not an option.* Did you mean 'auto'"),
         ({"missing": "Drop"}, "Did you mean 'drop'"),
         ({"max_iter": 0}, "max_iter=0 is not allowed"),
         ({"tol": -1.0}, "tol=-1.0 is not allowed"),
@@ -245,3 +245,13 @@ def test_no_regressors_gives_the_shares() -> None:
         proba = model.fit(df).predict_proba(df).iloc[0]
         shares = df["y"].value_counts(normalize=True)
         assert proba.to_dict() == pytest.approx(shares.to_dict(), abs=1e-9)
+
+
+def test_a_large_mean_does_not_make_a_column_constant():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=400)
+    df = pd.DataFrame({"y": np.where(x + rng.logistic(size=400) > 0, "a", "b"), "x": x, "seconds": 1.6e9 + 60 * x})
+    for penalty, alpha in ((None, "auto"), ("l2", 1e-4)):
+        plain = MNLogit("y ~ x", penalty=penalty, alpha=alpha).fit(df)
+        shifted = MNLogit("y ~ seconds", penalty=penalty, alpha=alpha).fit(df)
+        assert np.allclose(shifted.predict_proba(df), plain.predict_proba(df), atol=1e-6)
