@@ -23,30 +23,12 @@ from econllm.sample import (
     Data,
     Sample,
     cluster_labels,
-    column_of,
     evaluation_weights,
-    fit_weights,
     group_labels,
     groups_of,
     read_sample,
 )
 from econllm.tables import Fact, Table
-
-# What models need of samples is found here as well.
-__all__ = [
-    "Data",
-    "Estimator",
-    "FitInfo",
-    "Results",
-    "Sample",
-    "cluster_labels",
-    "column_of",
-    "evaluation_weights",
-    "fit_weights",
-    "group_labels",
-    "read_sample",
-    "summary_facts",
-]
 
 
 @dataclass(frozen=True)

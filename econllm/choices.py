@@ -162,8 +162,8 @@ class ChoiceSet:
         elif unknown:
             hint = did_you_mean(unknown[0], self.codes)
         raise DataError(
-            f"column {what!r}: {rows} rows hold {len(unknown)} values that have no title in the choice set: "
-            f"{listing(unknown)}.{hint}"
+            f"column {what!r}: {rows} rows hold {len(unknown)} values that are not in the choice set "
+            f"(the occupations with a title, or the outcomes that occurred at estimation): {listing(unknown)}.{hint}"
         )
 
 

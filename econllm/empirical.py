@@ -10,11 +10,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from econllm.base import Data, Estimator, FitInfo, Results, fit_weights, summary_facts
+from econllm.base import Estimator, FitInfo, Results, summary_facts
 from econllm.choices import MISSING_TEXT, ChoiceSet
 from econllm.errors import DataError, OptionError, check_number, check_option
 from econllm.options import Normalization, Seed
 from econllm.panel import CareerPanel
+from econllm.sample import Data, fit_weights
 from econllm.tables import Column, Fact, Row, Table
 
 _GRID = 10.0 ** np.arange(-4, 1.51, 0.25)

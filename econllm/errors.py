@@ -13,7 +13,11 @@ import numbers
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+
+# Longer texts are cut in messages.
+_LONGEST = 80
 
 
 class EconLLMError(Exception):
@@ -101,7 +105,7 @@ def did_you_mean(value: Hashable, allowed: Iterable[Hashable]) -> str:
     if not near:  # 'L2' shares no more than a digit with 'l2'
         names = {name.casefold(): original for name, original in names.items()}
         near = difflib.get_close_matches(str(value).casefold(), names, n=1, cutoff=0.6)
-    return f" Did you mean {names[near[0]]!r}?" if near else ""
+    return f" Did you mean {plain_value(names[near[0]])!r}?" if near else ""
 
 
 def listing(values: Iterable[Any], limit: int = 5) -> str:
@@ -112,9 +116,60 @@ def listing(values: Iterable[Any], limit: int = 5) -> str:
     >>> listing([1, 2, 3], limit=2)
     '1, 2 (and 1 more)'
     """
-    items = [v.item() if hasattr(v, "item") else v for v in values]
+    items = [plain_value(v) for v in values]
     text = ", ".join(repr(v) for v in items[:limit])
     return text + (f" (and {len(items) - limit} more)" if len(items) > limit else "")
+
+
+def plain_value(value: Any) -> Any:
+    """Turn a NumPy scalar, or a tuple of them, into what Python prints plainly; other values stay as they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plain_value((np.int64(1), np.float64(0.5)))
+    (1, 0.5)
+    """
+    if isinstance(value, tuple):
+        return tuple(plain_value(part) for part in value)
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return str(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def refusal(name: str, value: Any, verdict: str, advice: str) -> str:
+    """Write the message that refuses the value of an option, without printing data by mistake.
+
+    Parameters
+    ----------
+    name : str
+        The option.
+    value : object
+        What was given. Texts and numbers are printed, of other objects the type only.
+    verdict : str
+        What the value is not, such as "not an option".
+    advice : str
+        What to do.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> refusal("penalty", "l3", "not an option", "choose 'l2'")
+    "penalty='l3' is not an option: choose 'l2'."
+    >>> refusal("penalty", pd.DataFrame({"wage": [12.5]}), "not an option", "choose 'l2'")
+    "penalty is a DataFrame, which is not an option: choose 'l2'; data go to fit()."
+    """
+    value = plain_value(value)
+    if value is None or isinstance(value, str | bytes | numbers.Number):
+        shown = repr(value)
+        shown = shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "..."
+        return f"{name}={shown} is {verdict}: {advice}."
+    kind = type(value).__name__
+    hint = "; data go to fit()" if kind in ("DataFrame", "Series", "CareerPanel") else ""
+    return f"{name} is a {kind}, which is {verdict}: {advice}{hint}."
 
 
 def check_option(name: str, value: Any, allowed: Sequence[Any]) -> None:
@@ -133,7 +188,9 @@ def check_option(name: str, value: Any, allowed: Sequence[Any]) -> None:
         if type(value) is type(choice) and value == choice:
             return
     choices = ", ".join(repr(v) for v in allowed)
-    raise OptionError(f"{name}={value!r} is not an option: choose one of {choices}.{did_you_mean(value, allowed)}")
+    message = refusal(name, value, "not an option", f"choose one of {choices}")
+    near = did_you_mean(value, allowed) if isinstance(value, str | numbers.Number) else ""
+    raise OptionError(message + near)
 
 
 def check_number(
@@ -167,7 +224,7 @@ def check_number(
     good = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
     good = good and (minimum is None or value >= minimum) and (above is None or value > above)
     if not good:
-        raise OptionError(f"{name}={value!r} is not allowed: give {wanted}.")
+        raise OptionError(refusal(name, value, "not allowed", f"give {wanted}"))
 
 
 def check_columns(df: pd.DataFrame, columns: Iterable[Hashable], what: str) -> None:

@@ -146,7 +146,8 @@ class Perplexity:
         low, high = self.conf_int
         first = f"{self.first_records:,} of them first records, " if self.first_records else ""
         return (
-            f"perplexity {self.value:.3f} (SE {self.std_error:.3f}, {100 * self.level:.6g}% CI {low:.3f} to {high:.3f}; "
+            f"perplexity {self.value:.3f} (SE {self.std_error:.3f}, "
+            f"{100 * self.level:.6g}% CI {low:.3f} to {high:.3f}; "
             f"{self.n:,} rows, {first}{self.persons:,} clusters)"
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from econllm.choices import ChoiceSet, plain_code
+from econllm.choices import MISSING_TEXT, ChoiceSet, plain_code
 from econllm.description import PanelDescription, describe_panel
 from econllm.errors import DataError, OptionError, check_number, did_you_mean, listing
 from econllm.options import Seed, resolve_seed
@@ -100,12 +100,18 @@ class CareerPanel:
             raise OptionError(f"template is a {type(template).__name__}; give a ResumeTemplate or None.")
         check_rows(df, roles)
         choices = read_choices(df, occupation, titles)
+        if MISSING_TEXT in (*choices.codes, *choices.titles):
+            raise DataError(
+                f"an occupation of {occupation!r} has the code or title {MISSING_TEXT!r}, which is reserved for 'no "
+                "history'; rename it."
+            )
         frame = sorted_frame(df, roles)
         outcome = choices.positions(frame[occupation], str(occupation))
         ids = frame[person].to_numpy()
         self._roles = roles
         self._choices = choices
         self._labels = {c: str(v) for c, v in df.attrs.get("variable_labels", {}).items() if c in roles.all and v}
+        self._value_labels = {c: dict(v) for c, v in df.attrs.get("value_labels", {}).items() if c in roles.all}
         self._levels = freeze_levels(frame, roles)
         self._title_column = titles if isinstance(titles, str) else None
         self._template = template or ResumeTemplate()
@@ -318,7 +324,8 @@ class CareerPanel:
 
     @property
     def _text_columns(self) -> Columns:
-        return Columns(self._roles.time, self._roles.static, self._roles.dynamic, self._roles.lagged, self._labels)
+        roles, words = self._roles, self._value_labels
+        return Columns(roles.time, roles.static, roles.dynamic, roles.lagged, self._labels, values=words)
 
     # Other panels made from this one
 
@@ -349,7 +356,10 @@ class CareerPanel:
         >>> [len(part) for part in CareerPanel(df, "id", "year", "job").split([0.7, 0.1, 0.2])]
         [7, 1, 2]
         """
-        portions = np.asarray(shares, dtype=np.float64)
+        try:
+            portions = np.asarray(list(shares), dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"shares={shares!r} is no list of numbers; give shares as [0.7, 0.1, 0.2].") from error
         if portions.ndim != 1 or not len(portions) or (portions <= 0).any() or not abs(portions.sum() - 1) <= 1e-9:
             raise OptionError(f"shares={list(shares)!r} must be positive and sum to one, as [0.7, 0.1, 0.2].")
         ids = np.unique(self.origin_ids)
@@ -412,7 +422,7 @@ class CareerPanel:
         Raises
         ------
         DataError
-            If an identifier is not in the panel, with count and first offenders.
+            If an identifier is not in the panel, with count and first offenders; for a mask of booleans.
 
         Examples
         --------
@@ -420,7 +430,12 @@ class CareerPanel:
         >>> CareerPanel(df, "id", "year", "job").subset([2]).persons.tolist()
         [2]
         """
+        if isinstance(persons, str) or not isinstance(persons, Iterable):
+            raise OptionError(f"persons={persons!r} is no list; give a list of identifiers, [{persons!r}].")
         wanted = pd.Index(list(persons))
+        own = pd.api.types.infer_dtype(self._rows.person) == "boolean"
+        if not own and any(isinstance(v, bool | np.bool_) for v in wanted):
+            raise DataError("persons holds booleans; give identifiers, as in panel.persons[panel.persons < 3].")
         known = wanted.isin(pd.Index(self._rows.person))
         if not known.all():
             missing = wanted[~known]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from econllm.choices import ChoiceSet, plain_code
+from econllm.choices import MISSING_TEXT, ChoiceSet, plain_code
 from econllm.errors import DataError, MissingColumnError, OptionError, check_columns, did_you_mean, listing
 
 MAX_NUMERIC_LEVELS = 1000
+_DATES = ("datetime64", "datetime", "date", "time", "timedelta64", "timedelta", "period")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def check_roles(df: pd.DataFrame, roles: Roles, titles: Any = None) -> None:
         parts["weights"] = (roles.weights,)
     taken: dict[Hashable, str] = {}
     for role, columns in parts.items():
+        _check_names(df, columns, role)
         check_columns(df, columns, role)
         for column in columns:
             if column in taken:
@@ -98,8 +102,21 @@ def check_roles(df: pd.DataFrame, roles: Roles, titles: Any = None) -> None:
         raise OptionError("a column is named 'resume', which formulas reserve for the text of a career; rename it.")
 
 
+def _check_names(df: pd.DataFrame, columns: tuple[Hashable, ...], role: str) -> None:
+    for column in columns:
+        if column not in df.columns and column in df.index.names:
+            raise MissingColumnError(
+                f"{role} column {column!r} is a level of the index and no column: call reset_index() on the data frame."
+            )
+        if column in df.columns and (column is None or not str(column).strip()):
+            raise OptionError(f"the {role} column {column!r} has no name that a formula could use; rename it.")
+
+
 def check_rows(df: pd.DataFrame, roles: Roles) -> None:
     """Raise unless person, time and occupation are complete and unique, and static columns and weights as declared."""
+    for column in roles.all:
+        if pd.api.types.is_complex_dtype(df[column]):
+            raise DataError(f"column {column!r} holds complex numbers; give real numbers or text.")
     _check_identifiers(df, roles)
     for column in roles.static:
         groups = df[column].groupby(df[roles.person], sort=False, observed=True)
@@ -186,18 +203,56 @@ def _titles_from_column(df: pd.DataFrame, occupation: Hashable, column: str) -> 
 def sorted_frame(df: pd.DataFrame, roles: Roles) -> pd.DataFrame:
     """Copy the panel's columns in person-time order, text columns as factors with frozen levels."""
     by: Any = [roles.person, roles.time]
-    frame: pd.DataFrame = df[list(roles.all)].sort_values(by, kind="stable")
+    frame: pd.DataFrame = df[list(roles.all)]
+    # A level of the index may be named as a column is, which sort_values() takes for an ambiguity.
+    frame = frame.set_axis(frame.index.set_names([None] * frame.index.nlevels), axis=0).sort_values(by, kind="stable")
+    frame.index = frame.index.set_names(df.index.names)
     frame.attrs = {}
     if not frame.index.is_unique:
         frame = frame.reset_index(drop=True)
     for column in (*roles.static, *roles.dynamic, *roles.lagged):
-        values = frame[column]
-        if isinstance(values.dtype, pd.CategoricalDtype) or pd.api.types.is_numeric_dtype(values):
+        values = frame[column] = plain_numbers(frame[column])
+        if pd.api.types.is_numeric_dtype(values):
             continue
-        if pd.api.types.is_datetime64_any_dtype(values):
+        if holds_dates(values):
             raise DataError(f"column {column!r} holds dates; give numbers, for instance the year (.dt.year).")
-        frame[column] = values.astype("category")
+        values = frame[column] = values.astype("category")
+        if MISSING_TEXT in values.cat.categories:
+            raise DataError(
+                f"column {column!r} has the level {MISSING_TEXT!r}, which is reserved for 'no history'; rename it."
+            )
     return frame
+
+
+def plain_numbers(values: pd.Series) -> pd.Series:
+    """Read a column of type object as numbers if it holds nothing else: numbers, decimals and missing values.
+
+    Examples
+    --------
+    >>> plain_numbers(pd.Series([1.5, None], dtype="object")).tolist()
+    [1.5, nan]
+    """
+    there = values.notna().to_numpy()
+    if values.dtype != object or not there.any():
+        return values
+    items = values[there].tolist()
+    if not all(isinstance(v, Real | Decimal) and not isinstance(v, bool) for v in items):
+        return values
+    numbers = np.full(len(values), np.nan)
+    numbers[there] = [float(v) for v in items]
+    whole = there.all() and all(isinstance(v, Integral) for v in items) and np.abs(numbers).max() < 2**53
+    return pd.Series(numbers.astype(np.int64) if whole else numbers, index=values.index, name=values.name)
+
+
+def holds_dates(values: pd.Series) -> bool:
+    """Whether a column holds points or spans of time, in a type of their own or as objects.
+
+    Examples
+    --------
+    >>> holds_dates(pd.Series(pd.period_range("2000", periods=2, freq="Y"))), holds_dates(pd.Series(["2000"]))
+    (True, False)
+    """
+    return pd.api.types.infer_dtype(values, skipna=True) in _DATES
 
 
 def freeze_levels(frame: pd.DataFrame, roles: Roles) -> dict[Hashable, pd.Index]:

@@ -171,7 +171,7 @@ def test_missing_identifiers(careers: pd.DataFrame, column: str, what: str) -> N
 
 
 def test_occupations_without_a_title_are_counted_by_rows(careers: pd.DataFrame) -> None:
-    message = r"column 'job': 5 rows hold 2 values that have no title in the choice set: 'clerk', 'nurse'"
+    message = r"column 'job': 5 rows hold 2 values that are not in the choice set .*: 'clerk', 'nurse'"
     refused(careers, DataError, message, titles={"cook": "Cook"})
     refused(careers, DataError, message, titles=ChoiceSet(["cook"]))
 
@@ -250,6 +250,59 @@ def test_bad_weights(careers: pd.DataFrame, value: float) -> None:
 def test_not_a_frame_or_no_rows(careers: pd.DataFrame) -> None:
     refused(careers.to_dict(), DataError, "df is a dict; give a pandas DataFrame")
     refused(careers.iloc[:0], DataError, "the choice set is empty")
+
+
+def test_numbers_held_as_objects_are_numbers(careers: pd.DataFrame, roles: dict) -> None:
+    from decimal import Decimal
+
+    careers["wage"] = careers["wage"].map(lambda v: Decimal(str(v))).astype(object)
+    careers["educ"] = careers["educ"].astype(object)
+    frame = CareerPanel(careers, **roles).to_frame()
+    assert frame["wage"].dtype == np.float64
+    assert frame["wage"].tolist() == CAREERS["wage"].tolist()
+    assert frame["educ"].dtype == np.int64
+    careers.loc["b", "wage"] = None
+    assert np.isnan(CareerPanel(careers, **roles).to_frame().loc["b", "wage"])
+    # Booleans are categories, and so is what mixes numbers and text.
+    careers["educ"] = pd.Series([True, False] * 4, index=careers.index, dtype=object)
+    assert isinstance(CareerPanel(careers, **roles).to_frame()["educ"].dtype, pd.CategoricalDtype)
+
+
+def test_the_word_for_no_history_is_reserved(careers: pd.DataFrame) -> None:
+    for column in ("region", "job", "sex"):
+        named = careers.assign(
+            **{column: careers[column].replace({"east": "(none)", "clerk": "(none)", "f": "(none)"})}
+        )
+        refused(named, DataError, f"'{column}' has the (level|code or title) '\\(none\\)', which is reserved")
+    message = r"an occupation of 'job' has the code or title '\(none\)', which is reserved for 'no history'"
+    refused(careers, DataError, message, titles={"clerk": "(none)", "cook": "Cook", "nurse": "Nurse"})
+    refused(careers, DataError, message, titles=ChoiceSet(["clerk", "cook", "nurse", "(none)"]))
+
+
+@pytest.mark.parametrize("index", ["id", ["id", "year"]])
+def test_an_index_named_as_a_column(careers: pd.DataFrame, roles: dict, index: list) -> None:
+    doubled = careers.set_index(index, drop=False)
+    panel = CareerPanel(doubled.sample(frac=1, random_state=0), **roles)
+    assert panel.to_frame()["wage"].tolist() == CAREERS["wage"].tolist()
+    # An index with repeated labels is replaced, by one without a name.
+    assert list(panel.index.names) == (index if isinstance(index, list) else [None])
+    assert len(panel.resample(0).split([0.5, 0.5])) == 2
+    assert len(panel.resumes(full=True)) == 3
+    assert panel.describe().persons == 3
+    dropped = careers.set_index(index)
+    refused(
+        dropped, MissingColumnError, r"person column 'id' is a level of the index and no column: call reset_index\(\)"
+    )
+
+
+def test_columns_that_nothing_can_name_or_use(careers: pd.DataFrame) -> None:
+    refused(careers.assign(educ=1j), DataError, "column 'educ' holds complex numbers")
+    refused(careers.assign(job=1j), DataError, "column 'job' holds complex numbers")
+    for name in ("", None):
+        refused(careers.rename(columns={"educ": name}), OptionError, "has no name that a formula", dynamic=[name])
+    months = pd.Series(pd.period_range("2000-01", periods=8, freq="M"), index=careers.index)
+    for dates in (months, months.astype(object), pd.to_timedelta(careers["educ"], unit="D")):
+        refused(careers.assign(educ=dates), DataError, "column 'educ' holds dates")
 
 
 # Weights, roles, truth
@@ -510,3 +563,20 @@ def test_nlsy97_sizes(nlsy97: CareerPanel) -> None:
     unseen = np.setdiff1d(np.arange(338), parts[0].outcome)
     assert len(unseen) == 3
     assert np.isin(parts[2].outcome, unseen).sum() == 18
+
+
+def test_subset_takes_identifiers_and_no_mask(panel: CareerPanel) -> None:
+    for mask in (panel.person_ids < 3, [True, 2], pd.Series([True, False])):
+        with pytest.raises(DataError, match="persons holds booleans; give identifiers"):
+            panel.subset(mask)
+    for wrong in (1, "ann"):
+        with pytest.raises(OptionError, match=rf"persons={wrong!r} is no list; give a list of identifiers"):
+            panel.subset(wrong)
+    df = pd.DataFrame({"id": [True, False], "year": 2000, "job": ["cook", "clerk"]})
+    assert CareerPanel(df, "id", "year", "job").subset([True]).persons.tolist() == [True]
+
+
+@pytest.mark.parametrize("shares", [0.7, "a", None, [0.5, "a"], [[0.5], [0.5, 0.5]]])
+def test_shares_that_are_no_numbers(panel: CareerPanel, shares: object) -> None:
+    with pytest.raises(OptionError, match=r"shares=.* is no list of numbers; give shares as \[0.7, 0.1, 0.2\]"):
+        panel.split(shares)

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from econllm.base import Data, Estimator, FitInfo, Results, summary_facts
+from econllm.base import Estimator, FitInfo, Results, summary_facts
 from econllm.choices import ChoiceSet
 from econllm.errors import DataError
 from econllm.options import Seed
 from econllm.panel import CareerPanel
+from econllm.sample import Data
 from econllm.tables import Table
 
 

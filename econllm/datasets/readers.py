@@ -41,8 +41,8 @@ def read_stata(path: str | PathLike[str]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``.attrs["value_labels"]`` maps each labelled column to {code: label}, ``.attrs["variable_labels"]`` each
-        column to its label (columns without one are left out). A CareerPanel takes occupation titles from the former
-        and the words of tables and résumés from the latter.
+        column to its label (columns without one are left out). A CareerPanel takes occupation titles and the words for
+        values in résumés from the former, and the words for columns in tables and résumés from the latter.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def nls_missing(df: pd.DataFrame, columns: Sequence[Hashable] | None = None) -> 
     MissingColumnError
         If a named column is absent.
     DataError
-        If a named column is not numeric.
+        If a named column is not numeric, or the data are no data frame.
 
     Notes
     -----
@@ -116,6 +116,10 @@ def nls_missing(df: pd.DataFrame, columns: Sequence[Hashable] | None = None) -> 
     >>> clean["wage"].isna().tolist(), clean["gain"].tolist(), clean.attrs["nls_missing"]
     ([False, True], [-0.5, 2.0], {'wage': {-4: 1}})
     """
+    if not isinstance(df, pd.DataFrame):
+        raise DataError(
+            f"nls_missing() takes a data frame, not a {type(df).__name__}; of one column make a frame, as df[['wage']]."
+        )
     if isinstance(columns, str):
         raise DataError(f"columns={columns!r} is a single text; give a list of column names.")
     if columns is not None:

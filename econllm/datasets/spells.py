@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,14 +51,15 @@ def from_spells(
         in which a spell starts or ends.
     gap : occupation code, optional
         Occupation of the years without a job that lie between a person's first and last record, such as "Not working";
-        carried columns are missing there. By default such years give no record.
+        carried columns are missing there. By default such years give no record. Where the occupations have value labels
+        (Stata files) and this code has none, a number is labelled "No job" and a text by itself.
     time : hashable
         Name of the new column with the year.
 
     Returns
     -------
     pandas.DataFrame
-        Columns person, time, occupation and the carried ones, sorted by person and time.
+        Columns person, time, occupation and the carried ones, sorted by person and time; ``.attrs`` as in the data.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def from_spells(
     records.insert(1, time, year[kept])
     if gap is not None:
         records = _fill_gaps(records, person, time, occupation, gap)
-    records.attrs = dict(df.attrs)
+    records.attrs = dict(df.attrs) if gap is None else _label_gap(df.attrs, occupation, gap)
     return records
 
 
@@ -252,3 +253,15 @@ def _fill_gaps(records: pd.DataFrame, person: Hashable, time: Hashable, occupati
     # The new rows belong right behind the record they follow.
     order = np.argsort(np.concatenate([np.arange(len(records)), before]), kind="stable")
     return pd.concat([records, idle], ignore_index=True).iloc[order].reset_index(drop=True)
+
+
+def _label_gap(attrs: Mapping[Any, Any], occupation: Hashable, gap: Any) -> dict[Any, Any]:
+    """Attributes of the data, with a title for the gap where the other occupations have theirs."""
+    labels = attrs.get("value_labels") or {}
+    titles = labels.get(occupation)
+    if not titles or gap in titles:
+        return dict(attrs)
+    title = gap if isinstance(gap, str) else "No job"
+    if title in titles.values():
+        title = f"{title} ({gap})"
+    return {**attrs, "value_labels": {**labels, occupation: {**titles, gap: title}}}

@@ -389,6 +389,7 @@ def similarity(a: Texts, b: Texts, model: Model = "minilm") -> np.ndarray:
     encoder = resolve_encoder(model)
     sides = []
     for texts in (a, b):
+        _refuse_vectors(texts)
         encoding = encoder.encode(texts)
         warn_truncated(encoding)
         vectors = encoding.vectors.astype(np.float64)
@@ -396,6 +397,17 @@ def similarity(a: Texts, b: Texts, model: Model = "minilm") -> np.ndarray:
         sides.append(np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0))
     cosines: np.ndarray = np.clip(sides[0] @ sides[1].T, -1.0, 1.0)
     return cosines
+
+
+def _refuse_vectors(texts: Any) -> None:
+    listed = (
+        isinstance(texts, list | tuple) and len(texts) > 0 and isinstance(texts[0], list | np.ndarray | float | int)
+    )
+    if listed or getattr(getattr(texts, "dtype", None), "kind", "O") in "iuf":
+        raise DataError(
+            "similarity(a, b) takes texts, not numbers. Cosines of vectors are products: "
+            "embed(texts) @ embed(texts).T, where the model gives vectors of length one, as the default does."
+        )
 
 
 def _foreign_formula() -> FormulaError:

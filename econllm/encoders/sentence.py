@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +24,7 @@ from econllm.errors import (
     check_number,
     check_option,
     listing,
+    refusal,
 )
 from econllm.options import Pooling, resolve_device, resolve_dtype
 from econllm.text.resume import Resume
@@ -136,7 +137,7 @@ class SentenceEncoder:
         if isinstance(self.model, os.PathLike):
             object.__setattr__(self, "model", os.fspath(self.model))
         if not isinstance(self.model, str) or not self.model.strip():
-            raise OptionError(f"model={self.model!r} is not allowed: give 'minilm', a model's name or a folder.")
+            raise OptionError(refusal("model", self.model, "not allowed", "give 'minilm', a model's name or a folder"))
         if self.pooling is not None:
             check_option("pooling", self.pooling, ["mean", "cls", "pooler"])
         if self.max_tokens is not None:
@@ -145,7 +146,7 @@ class SentenceEncoder:
         if self.batch_tokens is not None:
             check_number("batch_tokens", self.batch_tokens, minimum=1, integer=True)
         if not isinstance(self.cache, bool | str | os.PathLike):
-            raise OptionError(f"cache={self.cache!r} is not allowed: give True, False or the path of a folder.")
+            raise OptionError(refusal("cache", self.cache, "not allowed", "give True, False or the path of a folder"))
 
     @property
     def weights_sha256(self) -> str:
@@ -296,7 +297,8 @@ def check_texts(texts: Any, name: str | None = None) -> list[str | Resume]:
     Raises
     ------
     DataError
-        If there is no text, or some are missing or of another type, with counts and first offenders.
+        If there is no text, or some are missing, of another type or not valid Unicode, with counts and first
+        offenders; and for sets and mappings, which have no order of rows.
 
     Examples
     --------
@@ -307,7 +309,8 @@ def check_texts(texts: Any, name: str | None = None) -> list[str | Resume]:
         return [texts]
     label = name or getattr(texts, "name", None)
     what = "texts" if label is None else f"text column {label!r}"
-    if isinstance(texts, pd.DataFrame) or getattr(texts, "ndim", 1) != 1 or not hasattr(texts, "__iter__"):
+    odd = isinstance(texts, pd.DataFrame | Set | Mapping | bytes) or getattr(texts, "ndim", 1) != 1
+    if odd or not hasattr(texts, "__iter__"):
         raise DataError(f"{what}: a {type(texts).__name__} cannot be embedded; give one column or list of texts.")
     items = texts.tolist() if hasattr(texts, "tolist") else list(texts)
     if not items:
@@ -316,20 +319,39 @@ def check_texts(texts: Any, name: str | None = None) -> list[str | Resume]:
     if wrong:
         rows = list(texts.index) if isinstance(texts, pd.Series) else range(len(items))
         _refuse(what, items, wrong, rows)
+    broken = [i for i, item in enumerate(items) if not _is_unicode(item)]
+    if broken:
+        rows = list(texts.index) if isinstance(texts, pd.Series) else range(len(items))
+        raise DataError(
+            f"{what}: {len(broken)} of {len(items)} rows hold lone surrogates, which are no characters, the first in "
+            f"rows {listing(rows[i] for i in broken)}. Read the file in its right encoding, or drop them with "
+            ".str.encode('utf-8', 'ignore').str.decode('utf-8')."
+        )
     return items
 
 
+def _is_unicode(item: str | Resume) -> bool:
+    text = item if isinstance(item, str) else item.text
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def _refuse(what: str, items: list[Any], wrong: list[int], rows: Sequence[Any]) -> None:
-    missing = [i for i in wrong if items[i] is None or items[i] is pd.NA or items[i] != items[i]]
+    missing = [i for i in wrong if pd.api.types.is_scalar(items[i]) and pd.isna(items[i])]
     if missing:
         raise DataError(
             f"{what}: {len(missing)} of {len(items)} rows have no text, the first in rows "
             f"{listing(rows[i] for i in missing)}. Drop them or fill in a text."
         )
     kinds = sorted({type(items[i]).__name__ for i in wrong})
+    # Arrays and the like would fill the message.
+    simple = all(pd.api.types.is_scalar(items[i]) for i in wrong)
+    found = f": {listing(items[i] for i in wrong)}" if simple else ""
     raise DataError(
         f"{what}: {len(wrong)} of {len(items)} rows hold {' and '.join(kinds)} instead of text, the first in rows "
-        f"{listing(rows[i] for i in wrong)}: {listing(items[i] for i in wrong)}."
+        f"{listing(rows[i] for i in wrong)}{found}."
     )
 
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from econllm.base import Data, Estimator, Results
+from econllm.base import Estimator, Results
 from econllm.errors import DataError, OptionError, check_option
 from econllm.options import Seed
 from econllm.panel import CareerPanel
 from econllm.resampling import Draws, check_replications, fingerprint, person_weights, run_replications
+from econllm.sample import Data
 from econllm.tables import Column, Row, Table
 
 

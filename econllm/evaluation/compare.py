@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from econllm import metrics
-from econllm.base import Data, Results, Sample, cluster_labels, evaluation_weights, group_labels, groups_of
+from econllm.base import Results
 from econllm.errors import DataError, OptionError, check_number, did_you_mean
 from econllm.evaluation.bootstrap import Bootstrap, check_models, panel_digest
+from econllm.sample import Data, Sample, cluster_labels, evaluation_weights, group_labels, groups_of
 from econllm.tables import Column, Panel, Row, Table, interval
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,14 +14,19 @@ from formulaic.utils.stateful_transforms import stateful_eval
 from scipy import sparse
 
 from econllm.errors import DataError, EconLLMError, FormulaError, LeakageError, listing
+from econllm.formula.checks import check_factor, check_order
 from econllm.formula.embedding import EmbedTerm
 from econllm.formula.encode import Block, Span, align, codings, encode, join, missing_rows, observed, product, recode
 from econllm.formula.history import HISTORY_TERMS, History, without_panel
-from econllm.formula.parse import RESUME, Factor, Parsed, calls_in, check_factor, check_order, names_in, parse
+from econllm.formula.parse import RESUME, Factor, Parsed, functions_in, names_in, parse, tree_of, values_outside
 from econllm.formula.transforms import FUNCTIONS, categorical
-from econllm.formula.values import FactorValue, NumericValue, Value, as_factor, as_value, is_factor
+from econllm.formula.values import FactorValue, NumericValue, Value, as_factor, as_value, is_factor, refuse_dates
 from econllm.options import Missing
 from econllm.panel import CareerPanel
+from econllm.records import plain_numbers
+
+# Functions and methods by which an expression itself says what becomes of missing values.
+_TREATING_MISSING = frozenset(["fillna", "isna", "isnull", "notna", "notnull", "isnan", "nan_to_num", "where", "ffill"])
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,7 @@ class DesignSpec:
         Raises
         ------
         FormulaError, LeakageError, MissingColumnError, DataError
-            See :func:`econllm.formula.parse.check_factor`; and for values that are missing or not finite.
+            See :func:`econllm.formula.checks.check_factor`; and for values that are missing or not finite.
         """
         parsed = parse(formula)
         spec = cls(parsed, full, {}, {}, {}, dict(context or {}), missing)
@@ -205,7 +211,10 @@ class DesignSpec:
             else:
                 value = align(value, self.suffixes[factor.text], factor.text)
             values[factor.text] = value
-        kept = _complete_rows(values, source, self.missing)
+        incomplete = {text: missing_rows(value) for text, value in values.items()}
+        for factor in factors:
+            incomplete[factor.text] = incomplete[factor.text] | _missing_inside(factor, source)
+        kept = _complete_rows(incomplete, self.missing, int(source.target.sum()))
         if not kept.all():
             values = {text: value.take(np.flatnonzero(kept)) for text, value in values.items()}
         _check_finite(values)
@@ -266,10 +275,13 @@ def _source(data: CareerPanel | pd.DataFrame, parsed: Parsed, context: Mapping[s
     if not isinstance(data, pd.DataFrame):
         raise DataError(f"data is a {type(data).__name__}; give a CareerPanel or a pandas DataFrame.")
     twice = {str(c) for c in data.columns[data.columns.duplicated()]}
-    used = frozenset().union(*(names_in(f) for term in parsed.terms for f in term.factors)) & twice
-    if used:
-        raise DataError(f"column {sorted(used)[0]!r} occurs more than once in the data frame; names must be unique.")
+    names = frozenset().union(*(names_in(f) for term in parsed.terms for f in term.factors))
+    if names & twice:
+        raise DataError(
+            f"column {sorted(names & twice)[0]!r} occurs more than once in the data frame; names must be unique."
+        )
     columns = {str(c): data.iloc[:, i] for i, c in enumerate(data.columns)}
+    columns |= {name: plain_numbers(columns[name]) for name in names & set(columns)}
     functions = {**FUNCTIONS, "embed": EmbedTerm(), "C": categorical({}, {})}
     functions |= {name: without_panel(name) for name in HISTORY_TERMS}
     known = tuple(c for c in columns if c != parsed.outcome)
@@ -328,12 +340,13 @@ def _evaluate(factor: Factor, source: _Source, spec: DesignSpec) -> Value:
     if factor.is_column:
         series = source.columns[factor.text]
         if is_factor(series):
+            refuse_dates(series, factor.text)
             return as_factor(series, source.levels.get(factor.text))
         return as_value(series, factor.text, len(series))
     names = names_in(factor)
     env: dict[str, Any] = {**source.functions, **spec.context}
     # A column may be called as a function is: what the formula calls is the function.
-    functions = calls_in(factor) & set(env)
+    functions = functions_in(factor)
     env.update({name: source.columns[name] for name in (names - functions) & set(source.columns)})
     if RESUME in names and source.panel is not None:
         env[RESUME] = source.panel.resumes()
@@ -345,6 +358,11 @@ def _evaluate(factor: Factor, source: _Source, spec: DesignSpec) -> Value:
     except FormulaicError as error:
         raise FormulaError(f"{factor.text}: {error}") from error
     except Exception as error:  # a user's expression can fail in any way
+        if isinstance(error, TypeError) and ("NumericValue" in str(error) or "FactorValue" in str(error)):
+            raise FormulaError(
+                f"{factor.text}: a term of several columns or of categories cannot be transformed; transform inside "
+                "it, as in lag(np.log(wage)) or lag(job == 'cook')."
+            ) from error
         raise FormulaError(f"{factor.text} cannot be evaluated: {type(error).__name__}: {error}") from error
     return as_value(result, factor.text, len(source.target))
 
@@ -358,11 +376,21 @@ def _rows_of(value: Value, target: np.ndarray) -> Value:
     return value
 
 
-def _complete_rows(values: dict[str, Value], source: _Source, missing: Missing) -> np.ndarray:
-    kept = np.ones(int(source.target.sum()), dtype=bool)
+def _missing_inside(factor: Factor, source: _Source) -> np.ndarray:
+    """Rows without a value in a column that an expression reads: a comparison would take them for False."""
+    missing = np.zeros(len(source.target), dtype=bool)
+    identifiers = {getattr(node, "attr", getattr(node, "id", "")) for node in ast.walk(tree_of(factor))}
+    if not factor.is_column and not identifiers & _TREATING_MISSING:
+        for name in values_outside(factor, (*HISTORY_TERMS, "embed")) & set(source.columns):
+            missing |= source.columns[name].isna().to_numpy()
+    inside: np.ndarray = missing[source.target]
+    return inside
+
+
+def _complete_rows(incomplete: dict[str, np.ndarray], missing: Missing, rows: int) -> np.ndarray:
+    kept = np.ones(rows, dtype=bool)
     counts = {}
-    for text, value in values.items():
-        bad = missing_rows(value)
+    for text, bad in incomplete.items():
         if bad.any():
             counts[text] = int(bad.sum())
             kept &= ~bad

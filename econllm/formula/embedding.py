@@ -6,6 +6,9 @@ from collections.abc import MutableMapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from econllm.errors import DataError
 from econllm.formula.values import NumericValue
 
@@ -38,7 +41,7 @@ class EmbedTerm:
         _context: Any = None,
         _spec: Any = None,
     ) -> NumericValue:
-        """Embed every text; the formula engine passes the state."""
+        """Embed the texts that are there, nan elsewhere; the formula engine passes the state."""
         from econllm.encoders import Projection, check_texts, resolve_encoder
 
         state: MutableMapping[str, Any] = {} if _state is None else _state
@@ -46,7 +49,8 @@ class EmbedTerm:
         if "dtype" in state:
             # The machine of the prediction may prefer another number type than the one of the estimation.
             encoder = replace(encoder, dtype=state["dtype"])
-        encoding = encoder.encode(check_texts(text))
+        there = text.notna().to_numpy() if isinstance(text, pd.Series) else np.ones(len(check_texts(text)), dtype=bool)
+        encoding = encoder.encode(check_texts(text if there.all() else text[there]))
         if state.setdefault("weights", encoder.weights_sha256) != encoder.weights_sha256:
             raise DataError(f"embed(): the weights of {encoder.model!r} differ from those of the estimation.")
         state.setdefault("dtype", encoding.dtype)
@@ -56,4 +60,7 @@ class EmbedTerm:
                 state["projection"] = Projection.fit(vectors, components).to_state()
             vectors = Projection.from_state(state["projection"]).apply(vectors)
         names = tuple(f"[{i}]" for i in range(vectors.shape[1]))
+        if not there.all():
+            known, vectors = vectors, np.full((len(there), len(names)), np.nan, dtype=vectors.dtype)
+            vectors[there] = known
         return NumericValue(vectors, names, encoding.truncated_share)

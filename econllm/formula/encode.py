@@ -175,10 +175,11 @@ def encode(value: Value, text: str, reduced: bool) -> Block:
         (np.ones(n), value.codes.astype(np.int32), np.arange(n + 1, dtype=np.int32)), shape=(n, k)
     )
     names = [f"{text}[{plain_code(level)}]" for level in value.levels]
+    base = 0 if value.base is None else int(value.levels.get_indexer(pd.Index([value.base]))[0])
+    if base < 0:
+        near = did_you_mean(value.base, value.levels)
+        raise FormulaError(f"{text}: base {value.base!r} is not a level.{near} Levels: {listing(value.levels, 8)}.")
     if reduced:
-        base = 0 if value.base is None else int(value.levels.get_indexer(pd.Index([value.base]))[0])
-        if base < 0:
-            raise FormulaError(f"{text}: base {value.base!r} is not a level.{did_you_mean(value.base, value.levels)}")
         keep = np.delete(np.arange(k), base)
         matrix, names = matrix[:, keep], [names[i] for i in keep]
     return Block(text, tuple(names), matrix, "factor")

@@ -48,15 +48,15 @@ class History:
     levels: dict[Hashable, pd.Index]
     columns: Mapping[str, pd.Series] = field(default_factory=dict)
 
-    def lag(self, x: Any, k: int = 1, by: Literal["record", "time"] = "record") -> Value:
+    def lag(self, x: Any, k: float = 1, by: Literal["record", "time"] = "record") -> Value:
         """Value of `x` in an earlier record of the same person.
 
         Parameters
         ----------
         x : Series or factor
             A column, or a factor such as ``C(region)``.
-        k : int
-            How many records back or, with ``by="time"``, how much calendar time back.
+        k : int or float
+            How many records back or, with ``by="time"``, how much calendar time back, fractions included.
         by : {"record", "time"}
             What `k` counts. By time, a record exactly `k` earlier must exist.
 
@@ -69,7 +69,9 @@ class History:
         Raises
         ------
         FormulaError
-            For `k` below one, which would look at the outcome itself or ahead.
+            For a factor that has a level "(none)" of its own.
+        OptionError
+            For `k` below one record or of no time at all, which would look at the outcome itself or ahead.
 
         Examples
         --------
@@ -77,17 +79,24 @@ class History:
         >>> h.lag(pd.Series([5.0, 6.0])).matrix.tolist()
         [[0.0, 1.0], [5.0, 0.0]]
         """
-        check_number("k of lag()", k, minimum=1, integer=True)
         check_option("by of lag()", by, ["record", "time"])
-        source = self._source(int(k), by)
+        if by == "time":
+            check_number("k of lag()", k, above=0)
+        else:
+            check_number("k of lag()", k, minimum=1, integer=True)
+        source = self._source(k, by)
         found = source >= 0
         if isinstance(x, pd.Series) and is_factor(x):
             x = as_factor(x, self._frozen(x))
         if isinstance(x, FactorValue):
             codes, levels = x.codes, x.levels
-            if MISSING_TEXT not in levels:  # a lag of a lag has the level already
+            if not x.lagged:  # a lag of a lag has the level already
+                if MISSING_TEXT in levels:
+                    raise FormulaError(
+                        f"lag() meets a category named {MISSING_TEXT!r}, which is reserved for 'no history'; rename it."
+                    )
                 codes, levels = np.where(codes >= 0, codes + 1, -1), pd.Index([MISSING_TEXT, *levels], dtype=object)
-            return FactorValue(np.where(found, codes[source], 0), levels, MISSING_TEXT)
+            return FactorValue(np.where(found, codes[source], 0), levels, lagged=True)
         if isinstance(x, NumericValue):
             raise FormulaError("lag() takes a column or a factor, not the result of another term with several columns.")
         values = as_numbers(x)
@@ -106,17 +115,17 @@ class History:
         steps = np.where(first, 0.0, self.time - np.roll(self.time, 1))
         return NumericValue(np.column_stack([steps, first.astype(np.float64)]), ("", f"[{MISSING_TEXT}]"))
 
-    def position(self) -> NumericValue:
+    def position(self) -> pd.Series:
         """Number of the record within its career: 1, 2, ... (``record()`` in formulas).
 
         Examples
         --------
-        >>> History(np.array([1, 2]), np.array([0.0, 1.0]), frozenset(), {}).position().matrix.ravel().tolist()
+        >>> History(np.array([1, 2]), np.array([0.0, 1.0]), frozenset(), {}).position().tolist()
         [1.0, 2.0]
         """
-        return NumericValue(self.record[:, None].astype(np.float64), ("",))
+        return pd.Series(self.record.astype(np.float64))
 
-    def changed(self, x: Any) -> NumericValue:
+    def changed(self, x: Any) -> pd.Series:
         """Whether `x` differs from the record before; 0 at the start.
 
         A column known before the outcome is compared with its value one record earlier. A column known only
@@ -125,16 +134,16 @@ class History:
         Examples
         --------
         >>> h = History(np.array([1, 2, 3]), np.arange(3.0), frozenset(), {})
-        >>> h.changed(pd.Series([1, 1, 2])).matrix.ravel().tolist()
+        >>> h.changed(pd.Series([1, 1, 2])).tolist()
         [0.0, 0.0, 1.0]
         """
         codes = self._codes(x)
         differs = (self.record > 1) & (codes != np.roll(codes, 1))
         if getattr(x, "name", None) in self.hidden:
             differs = np.roll(differs, 1) & (self.record > 2)
-        return NumericValue(differs[:, None].astype(np.float64), ("",))
+        return pd.Series(differs.astype(np.float64))
 
-    def years_in(self, x: Any) -> NumericValue:
+    def years_in(self, x: Any) -> pd.Series:
         """Length of the spell that the last record belongs to, in units of time; 0 at the first record.
 
         A spell is a run of records with the same value. Its length is the time from its first to its last record
@@ -143,14 +152,14 @@ class History:
         Examples
         --------
         >>> h = History(np.array([1, 2, 3]), np.array([2000.0, 2001, 2002]), frozenset(), {})
-        >>> h.years_in(pd.Series(["a", "a", "b"])).matrix.ravel().tolist()
+        >>> h.years_in(pd.Series(["a", "a", "b"])).tolist()
         [0.0, 1.0, 2.0]
         """
         codes = self._codes(x)
         starts = (self.record == 1) | (codes != np.roll(codes, 1))
         start = np.maximum.accumulate(np.where(starts, np.arange(len(codes)), 0))
         length = self.time - self.time[start] + 1 if len(codes) else np.zeros(0)
-        return NumericValue(np.where(self.record > 1, np.roll(length, 1), 0.0)[:, None], ("",))
+        return pd.Series(np.where(self.record > 1, np.roll(length, 1), 0.0))
 
     def bag(self, x: Any) -> NumericValue:
         """Shares of earlier records by level of `x`, one sparse column per level; all zero at the first record.
@@ -175,16 +184,16 @@ class History:
     def _frozen(self, x: pd.Series) -> pd.Index | None:
         return self.levels.get(x.name) if x is self.columns.get(str(x.name), x) else None
 
-    def _source(self, k: int, by: str) -> np.ndarray:
+    def _source(self, k: float, by: str) -> np.ndarray:
         """Row that the lag reads, -1 where there is none."""
         rows = np.arange(len(self.record))
         if by == "record" or not len(rows):
-            return np.where(self.record > k, rows - k, -1)
+            return np.where(self.record > k, rows - int(k), -1)
         # Times become whole numbers, so that months held as fractions of a year are found in spite of rounding.
         distinct, now = np.unique(self.time, return_inverse=True)
         tolerance = 1e-9 * max(1.0, float(np.abs(distinct).max()))
         then = np.minimum(np.searchsorted(distinct, distinct - k - tolerance), len(distinct) - 1)
-        exists = np.abs(distinct[then] - (distinct - k)) <= tolerance
+        exists = (np.abs(distinct[then] - (distinct - k)) <= tolerance) & (then < np.arange(len(distinct)))
         person = np.cumsum(self.record == 1) * len(distinct)
         place = np.minimum(np.searchsorted(person + now, person + then[now]), len(rows) - 1)
         return np.where(exists[now] & ((person + now)[place] == person + then[now]), place, -1)

@@ -1,25 +1,27 @@
-"""Reading a formula: its outcome, its terms, and whether they may know what they use."""
+"""Reading a formula: its outcome, its terms, and the names in them."""
 
 from __future__ import annotations
 
 import ast
+import keyword
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from formulaic import Formula
 from formulaic.errors import FormulaicError
 
-from econllm.errors import FormulaError, LeakageError, MissingColumnError, did_you_mean, listing
+from econllm.errors import FormulaError
 from econllm.formula.history import HISTORY_TERMS
 
 RESUME = "resume"
 
-# Methods and functions of pandas and numpy that move values between rows.
-_CROSSING = """shift diff roll rolling expanding ewm cumsum cumprod cummax cummin ffill bfill pct_change interpolate
-ediff1d gradient"""
-CROSSING = frozenset(_CROSSING.split())
+# What other software writes and no formula here may hold, with what to write instead.
+_FOREIGN = {
+    r"(?:^|[\s+*:(/-])\.(?:$|[\s+*:)/-])": "has a '.': name the columns, as in 'occupation ~ educ + sex'",
+    r"\bas\.factor\(": "has as.factor(): write C(x)",
+}
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,16 @@ def parse(text: str) -> Parsed:
         raise FormulaError(f"a formula is a text such as 'occupation ~ educ'; found a {type(text).__name__}.")
     if text.count("~") != 1:
         raise FormulaError(f"formula {text!r} needs one '~', as in 'occupation ~ educ'.")
+    for pattern, reason in _FOREIGN.items():
+        if re.search(pattern, text.partition("~")[2]):
+            raise FormulaError(f"formula {text!r} {reason}.")
     try:
         formula = Formula(text)
     except (FormulaicError, SyntaxError) as error:
+        reserved = [name for name in re.findall("`([^`]+)`", text) if keyword.iskeyword(name)]
+        if reserved:
+            reason = f"{reserved[0]!r} is a reserved word of Python; rename the column"
+            raise FormulaError(f"formula {text!r} does not parse: {reason}.") from error
         raise FormulaError(f"formula {text!r} does not parse: {str(error).splitlines()[0]}") from error
     sides: tuple[Any, Any] = getattr(formula, "lhs", None), getattr(formula, "rhs", None)
     if any(side is None or not hasattr(side, "__iter__") or isinstance(side, tuple) for side in sides):
@@ -167,87 +176,66 @@ def calls_in(factor: Factor) -> frozenset[str]:
     return frozenset(names)
 
 
-def check_factor(
-    factor: Factor,
-    known: Iterable[Hashable],
-    hidden: Iterable[Hashable],
-    refused: dict[str, FormulaError],
-    functions: Iterable[str],
-) -> None:
-    """Raise if a factor uses a column that does not exist or is not known before the outcome.
-
-    Parameters
-    ----------
-    factor : Factor
-        What to check.
-    known, hidden : iterable of hashable
-        Columns that may be used as they stand, and those that may be used only from earlier records (the outcome
-        first).
-    refused : dict of str to FormulaError
-        Columns that are there but cannot be used, with what is raised.
-    functions : iterable of str
-        Names that are functions, not columns.
-
-    Raises
-    ------
-    LeakageError
-        If the outcome or a lagged column stands outside lag(), changed(), years_in() or bag().
-    MissingColumnError
-        For an unknown name.
-    FormulaError
-        If the résumé is used outside embed().
+def functions_in(factor: Factor) -> frozenset[str]:
+    """Names that a factor calls as functions, methods excluded.
 
     Examples
     --------
-    >>> check_factor(Factor("union", True), ["educ"], ["occupation", "union"], {}, [])
-    Traceback (most recent call last):
-    econllm.errors.LeakageError: formula uses 'union' as it stands, ...
+    >>> sorted(functions_in(Factor("scale(x.diff())", False)))
+    ['scale']
     """
-    known, hidden, functions = {str(c) for c in known}, [str(c) for c in hidden], set(functions)
-    for name in sorted(_names_outside_history(tree_of(factor)) & set(hidden)):
-        if name == hidden[0]:
-            raise LeakageError(f"formula uses the outcome {name!r} on its right-hand side; write lag({name}).")
-        raise LeakageError(
-            f"formula uses {name!r} as it stands, but it describes the job that is to be predicted and is known only "
-            f"afterwards; write lag({name})."
-        )
-    for name in sorted(names_in(factor)):
-        if name in refused:
-            raise refused[name]
-        if name not in known and name not in hidden and name not in functions and name != RESUME:
-            names = [*known, *hidden]
-            raise MissingColumnError(
-                f"formula uses {name!r}, which is no column here.{did_you_mean(name, [*names, *functions])} "
-                f"Columns: {listing(sorted(names), 12)}."
-            )
-    if factor.is_column and factor.text == RESUME and RESUME not in known:
-        raise FormulaError("resume is text; write embed(resume).")
+    called = (node.func for node in ast.walk(tree_of(factor)) if isinstance(node, ast.Call))
+    return frozenset(f.id for f in called if isinstance(f, ast.Name))
 
 
-def check_order(factor: Factor) -> None:
-    """Raise if an expression shifts or accumulates rows, which in a panel would cross persons and read the future.
+def values_in(factor: Factor) -> frozenset[str]:
+    """Names that a factor reads as values, wherever they stand.
 
     Examples
     --------
-    >>> check_order(Factor("educ.shift(1)", False))
-    Traceback (most recent call last):
-    econllm.errors.FormulaError: educ.shift(1) calls shift(), which crosses persons; write lag(x), ...
+    >>> sorted(values_in(Factor("scale(lag(x))", False)))
+    ['x']
     """
-    crossing = sorted(calls_in(factor) & CROSSING)
-    if crossing:
-        raise FormulaError(
-            f"{factor.text} calls {crossing[0]}(), which crosses persons; write lag(x), changed(x) or years_in(x), or "
-            "add a column to the data frame."
-        )
+    return frozenset(_values(tree_of(factor), lambda _: False))
 
 
-def _names_outside_history(node: ast.AST) -> set[str]:
-    """Names that are read at the record itself: not inside a call that only sees earlier records."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in HISTORY_TERMS:
-        # changed() knows by a column's name when its values are known, so it sees only earlier ones of bare columns.
-        bare = all(isinstance(value, ast.Name) for value in (*node.args, *(k.value for k in node.keywords)))
-        if node.func.id != "changed" or bare:
-            return set()
+def values_at_record(factor: Factor) -> frozenset[str]:
+    """Names that a factor reads at the record itself: not inside a call that only sees earlier records.
+
+    Examples
+    --------
+    >>> sorted(values_at_record(Factor("educ * lag(wage) + changed(union)", False)))
+    ['educ']
+    """
+    return frozenset(_values(tree_of(factor), _sees_earlier_records))
+
+
+def values_outside(factor: Factor, functions: Iterable[str]) -> frozenset[str]:
+    """Names that a factor reads outside the calls of some functions.
+
+    Examples
+    --------
+    >>> sorted(values_outside(Factor("x + embed(text)", False), ["embed"]))
+    ['x']
+    """
+    names = frozenset(functions)
+    return frozenset(_values(tree_of(factor), lambda call: isinstance(call.func, ast.Name) and call.func.id in names))
+
+
+def _sees_earlier_records(call: ast.Call) -> bool:
+    if not isinstance(call.func, ast.Name) or call.func.id not in HISTORY_TERMS:
+        return False
+    # changed() knows by a column's name when its values are known, so it sees only earlier ones of bare columns.
+    values = (*call.args, *(k.value for k in call.keywords))
+    return call.func.id != "changed" or all(isinstance(value, ast.Name) for value in values)
+
+
+def _values(node: ast.AST, passed_over: Callable[[ast.Call], bool]) -> set[str]:
     if isinstance(node, ast.Name):
         return {node.id}
-    return set().union(*(_names_outside_history(child) for child in ast.iter_child_nodes(node)))
+    children = list(ast.iter_child_nodes(node))
+    if isinstance(node, ast.Call):
+        if passed_over(node):
+            return set()
+        children = [child for child in children if child is not node.func or not isinstance(child, ast.Name)]
+    return set().union(*(_values(child, passed_over) for child in children))

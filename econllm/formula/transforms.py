@@ -58,7 +58,7 @@ def categorical(columns: Mapping[str, pd.Series], levels: Mapping[Hashable, pd.I
     def C(x: Any, base: object | None = None) -> FactorValue:
         """Treat a column as categories; `base` is the reference level under treatment coding."""
         if isinstance(x, FactorValue):
-            return FactorValue(x.codes, x.levels, base)
+            return FactorValue(x.codes, x.levels, base, x.lagged)
         if isinstance(x, NumericValue):
             raise FormulaError("C() takes a column; for the category of an earlier record write lag(C(x)).")
         name = getattr(x, "name", None)

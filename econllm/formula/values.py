@@ -10,11 +10,12 @@ import pandas as pd
 from scipy import sparse
 
 from econllm.errors import FormulaError
+from econllm.records import holds_dates
 
 Matrix: TypeAlias = np.ndarray | sparse.csr_array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FactorValue:
     """A category per row.
 
@@ -26,6 +27,8 @@ class FactorValue:
         The levels in order; under treatment coding the first, or `base`, is the reference.
     base : object or None
         The reference level asked for.
+    lagged : bool
+        Whether the first level stands for an empty history.
 
     Examples
     --------
@@ -36,16 +39,23 @@ class FactorValue:
     codes: np.ndarray
     levels: pd.Index
     base: Any = None
+    lagged: bool = False
 
     def __len__(self) -> int:
         return len(self.codes)
 
+    def __eq__(self, other: object) -> bool:
+        # In a formula this is lag(job) == 'cook', which Python would take for False.
+        raise TypeError("a FactorValue cannot be compared")
+
+    __hash__ = object.__hash__
+
     def take(self, rows: np.ndarray) -> FactorValue:
         """Keep some rows."""
-        return FactorValue(self.codes[rows], self.levels, self.base)
+        return FactorValue(self.codes[rows], self.levels, self.base, self.lagged)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NumericValue:
     """One or several columns of numbers.
 
@@ -70,6 +80,11 @@ class NumericValue:
 
     def __len__(self) -> int:
         return int(self.matrix.shape[0])
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("a NumericValue cannot be compared")
+
+    __hash__ = object.__hash__
 
     def take(self, rows: np.ndarray) -> NumericValue:
         """Keep some rows."""
@@ -109,6 +124,7 @@ def as_factor(series: pd.Series, levels: pd.Index | None = None, base: Any = Non
     Returns
     -------
     FactorValue
+        Levels that are neither text nor numbers (dates, intervals) become text, so that they can be saved.
 
     Examples
     --------
@@ -116,17 +132,37 @@ def as_factor(series: pd.Series, levels: pd.Index | None = None, base: Any = Non
     [1, 0, -1]
     """
     if isinstance(series.dtype, pd.CategoricalDtype) and levels is None:
-        return FactorValue(series.cat.codes.to_numpy().astype(np.int64), series.cat.categories, base)
+        return FactorValue(series.cat.codes.to_numpy().astype(np.int64), _plain(series.cat.categories), base)
     plain = series.astype(object) if isinstance(series.dtype, pd.CategoricalDtype) else series
     if levels is not None:
         codes = levels.get_indexer(pd.Index(plain))
         if not ((codes < 0) & series.notna().to_numpy()).any():
-            return FactorValue(codes.astype(np.int64), levels, base)
+            return FactorValue(codes.astype(np.int64), _plain(levels), base)
     try:
         codes, uniques = pd.factorize(plain, sort=True)
     except TypeError as error:
         raise FormulaError(f"column {series.name!r} cannot be read as categories: {error}.") from error
-    return FactorValue(codes.astype(np.int64), pd.Index(uniques), base)
+    return FactorValue(codes.astype(np.int64), _plain(pd.Index(uniques)), base)
+
+
+def _plain(levels: pd.Index) -> pd.Index:
+    values = [v.item() if isinstance(v, np.generic) else v for v in levels]
+    if all(isinstance(v, str | bool | int | float) for v in values):
+        return levels
+    return pd.Index([v if isinstance(v, str | bool | int | float) else str(v) for v in values], dtype=object)
+
+
+def refuse_dates(series: pd.Series, text: str) -> None:
+    """Raise if a term is dates or spans of time, which are neither numbers nor few enough to be categories.
+
+    Examples
+    --------
+    >>> refuse_dates(pd.Series(pd.to_datetime(["2000-01-01"])), "day")
+    Traceback (most recent call last):
+    econllm.errors.FormulaError: day holds dates; ...
+    """
+    if not isinstance(series.dtype, pd.CategoricalDtype) and holds_dates(series):
+        raise FormulaError(f"{text} holds dates; use numbers such as the year ({text}.dt.year), or C({text}).")
 
 
 def as_numbers(values: Any) -> np.ndarray:
@@ -137,6 +173,8 @@ def as_numbers(values: Any) -> np.ndarray:
     >>> as_numbers(pd.Series([1, None], dtype="Int64")).tolist()
     [1.0, nan]
     """
+    if np.iscomplexobj(values):
+        raise FormulaError(f"{getattr(values, 'name', None) or 'a term'} holds complex numbers; give real ones.")
     if isinstance(values, pd.Series):
         numbers: np.ndarray = values.to_numpy(dtype=np.float64, na_value=np.nan)
         return numbers
@@ -179,6 +217,7 @@ def as_value(result: object, text: str, rows: int) -> Value:
         plain = pd.Series(plain) if plain.ndim == 1 else plain
     if isinstance(plain, pd.Series):
         if is_factor(plain):
+            refuse_dates(plain, text)
             return as_factor(plain)
         plain = as_numbers(plain)
     if isinstance(plain, dict):
@@ -193,7 +232,9 @@ def as_value(result: object, text: str, rows: int) -> Value:
         matrix: Matrix = sparse.csr_array(plain, dtype=np.float64)
     else:
         try:
-            matrix = np.asarray(plain, dtype=np.float64)
+            matrix = as_numbers(plain)
+        except FormulaError:
+            raise
         except (TypeError, ValueError) as error:
             raise FormulaError(f"{text} is a {type(result).__name__}, neither numbers nor categories.") from error
         matrix = matrix[:, None] if matrix.ndim == 1 else matrix

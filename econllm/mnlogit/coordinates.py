@@ -180,7 +180,7 @@ def redundant_columns(x: Stacked, weights: np.ndarray | None, intercept: bool, t
     [True, False]
     """
     gram, raw = _moments(x, weights, intercept)
-    out = np.diag(gram) <= _rounding(x) * raw
+    out: np.ndarray = np.diag(gram) <= _rounding(x) * raw
     size = np.sqrt(np.where(out, 1.0, np.diag(gram)))
     gram = gram / np.outer(size, size)
     factor = np.zeros(gram.shape)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from econllm.base import Data, Estimator, FitInfo, fit_weights, read_sample
+from econllm.base import Estimator, FitInfo
 from econllm.choices import ChoiceSet
 from econllm.errors import (
     ConvergenceWarning,
@@ -33,6 +33,7 @@ from econllm.mnlogit.solver import Solution, solve
 from econllm.mnlogit.tuning import Part, at_the_edge, choose_alpha
 from econllm.options import Missing, Seed
 from econllm.panel import CareerPanel
+from econllm.sample import Data, fit_weights, read_sample
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from econllm.base import Data, FitInfo, Results
+from econllm.base import FitInfo, Results
 from econllm.choices import ChoiceSet
 from econllm.errors import DataError
 from econllm.formula import Design, DesignSpec
@@ -19,6 +19,7 @@ from econllm.mnlogit.coordinates import stack
 from econllm.mnlogit.estimates import Estimates
 from econllm.mnlogit.report import summary_table
 from econllm.mnlogit.solver import Report, log_proba
+from econllm.sample import Data
 from econllm.tables import Table
 
 if TYPE_CHECKING:

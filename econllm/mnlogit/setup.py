@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from econllm.base import Sample
 from econllm.choices import MISSING_TEXT
 from econllm.errors import CollinearityWarning, DataError, listing
 from econllm.formula import Design
@@ -17,6 +16,7 @@ from econllm.mnlogit.problem import Problem
 from econllm.mnlogit.solver import Solution, log_proba
 from econllm.mnlogit.tuning import Part
 from econllm.options import Seed, resolve_seed
+from econllm.sample import Sample
 
 FOLDS = 5
 # An effect on log odds beyond this, over a column's range, has no finite estimate in any sample of ordinary size.
@@ -49,7 +49,7 @@ class Setup:
     Examples
     --------
     >>> import pandas as pd
-    >>> from econllm.base import read_sample
+    >>> from econllm.sample import read_sample
     >>> from econllm.choices import ChoiceSet
     >>> from econllm.formula import DesignSpec
     >>> df = pd.DataFrame({"y": ["a", "b"], "x": [1.0, 2.0]})

@@ -46,7 +46,8 @@ class Column:
     Parameters
     ----------
     label : str
-        Heading; ``\n`` breaks it into lines.
+        Heading; ``\n`` breaks it into lines. Where it is printed on one line, a break becomes a blank, and a hyphen
+        before a break falls away with it (``Accu-\nracy``).
     format : str, optional
         Number format of its cells, see `econllm.tables.formats`.
     group : str

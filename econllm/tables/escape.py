@@ -124,7 +124,7 @@ _ACCENTS = {
 }
 # A minus sign, not a hyphen: before a number, at the start of a cell or after a bracket, sign or space.
 _MINUS = re.compile(r"(?<![\w\-)\]}.])-(?=[.∞]?[\d∞])")
-_EXPONENT = re.compile(r"(-?)([\d.,]+)[eE]([+-]?\d+)")
+_EXPONENT = re.compile(r"(?<![\w.])(-?)(\d[\d.]*)[eE]([+-]?\d+)(?!\w)")
 # Pairs that TeX fuses into another character.
 _LIGATURES = re.compile(r"-(?=-)|'(?=')|,(?=,)")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~$&#])")
@@ -180,16 +180,13 @@ def escape_latex(text: str, *, number: bool = False) -> str:
     """
     text = unicodedata.normalize("NFC", clean(text))
     if number:
-        power = _EXPONENT.fullmatch(text)
-        if power:
-            return rf"${power[1]}{power[2]}\times10^{{{int(power[3])}}}$"
-        text = _MINUS.sub("−", text)
-    text = _LIGATURES.sub(lambda match: match[0] + "\x00", text)
-    pieces = []
-    for position, character in enumerate(text):
-        before = text[position - 1] if position else " "
-        pieces.append(_latex_character(character, before))
-    escaped = "".join(pieces)
+        # Every fourth part stands between powers of ten; the others are their signs, digits and exponents.
+        parts = _EXPONENT.split(text)
+        escaped = _escape(_MINUS.sub("−", parts[0]))
+        for sign, digits, power, rest in zip(*(parts[i::4] for i in (1, 2, 3, 4)), strict=True):
+            escaped += rf"${sign}{digits}\times10^{{{int(power)}}}$" + _escape(_MINUS.sub("−", rest))
+    else:
+        escaped = _escape(text)
     # After the end of a row and after \item, TeX reads a bracket or a star as an option.
     return f"{{{escaped[0]}}}{escaped[1:]}" if escaped[:1] in ("[", "*") else escaped
 
@@ -230,6 +227,15 @@ def escape_markdown(text: str, *, paragraph: bool = False) -> str:
     # At the start of a line these begin lists and underlines of headings.
     escaped = re.sub(r"^([-+=])", r"\\\1", escaped)
     return re.sub(r"^(\d{1,9})([.)])(?=\s|$)", r"\1\\\2", escaped)
+
+
+def _escape(text: str) -> str:
+    text = _LIGATURES.sub(lambda match: match[0] + "\x00", text)
+    pieces = []
+    for position, character in enumerate(text):
+        before = text[position - 1] if position else " "
+        pieces.append(_latex_character(character, before))
+    return "".join(pieces)
 
 
 def _latex_character(character: str, before: str) -> str:

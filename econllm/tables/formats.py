@@ -10,6 +10,8 @@ from econllm.errors import OptionError
 
 PVALUE = "pvalue"
 INTERVAL_SEPARATOR = ", "
+# The least number that is not written with fixed decimals: it has eleven digits before the point.
+_LARGEST = 1e10
 
 
 def check_format(spec: str | None, what: str = "format") -> None:
@@ -60,7 +62,8 @@ def format_value(value: Any, spec: str | None = None) -> str:
         Text is returned as it is.
     spec : str, optional
         Number format, see :func:`check_format`. By default whole numbers are written plainly and others with three
-        decimals, or with two significant digits where three decimals would show a zero that is none.
+        decimals, or with two significant digits where three decimals would show a zero that is none. Where a format
+        with fixed decimals would print more than ten digits before the point, the number is written as a power of ten.
 
     Returns
     -------
@@ -121,21 +124,21 @@ def looks_numeric(text: str) -> bool:
     >>> looks_numeric("[-0.12, 0.30]"), looks_numeric("<0.001"), looks_numeric("3rd job")
     (True, True, False)
     """
-    return bool(re.fullmatch(r"[\s\[\](),;<>=+\-−.%∞\d]*(?:e[+-]?\d+)?[\s\])%]*", text)) and any(
+    return bool(re.fullmatch(r"(?:[\s\[\](),;<>=+\-−.%∞\d]|(?<=\d)e[+-]?(?=\d))*", text)) and any(
         character.isdigit() or character in ".∞" for character in text
     )
 
 
 def _format_number(value: int | float, spec: str | None) -> str:
     if spec == PVALUE:
-        return "<0.001" if 0 <= value < 0.001 else format(value, ".3f")
+        return "<0.001" if 0 <= value < 0.001 else _format_number(value, ".3f")
     if spec is None:
         spec = "d" if isinstance(value, int) else ".3f" if value == 0 or 0.0005 <= abs(value) < 1e9 else ".1e"
     if isinstance(value, float) and spec[-1:] in tuple("bcdoxXn"):
         # A missing value turns a column of counts into floats; a count of 2.5 must not be rounded in silence.
         return format(int(value), spec) if value.is_integer() else _format_number(value, None)
-    if spec.endswith("%") and math.isinf(value * 100):
-        spec = ".1e"  # a share that overflows as a percentage
+    if spec[-1:] in ("f", "F", "%") and abs(value) * (100 if spec.endswith("%") else 1) >= _LARGEST:
+        spec = ".2e"  # of the number itself, not of a percentage
     return format(value, spec)
 
 

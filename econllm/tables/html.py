@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from econllm.tables.content import Fact, Panel
 from econllm.tables.escape import escape_html
-from econllm.tables.layout import alignments, cell_texts, fact_lines, fact_text, spans
+from econllm.tables.layout import alignments, cell_texts, fact_lines, fact_text, one_line, spans
 
 if TYPE_CHECKING:
     from econllm.tables.table import Table
@@ -18,7 +18,7 @@ STYLE = """<style>
 .econllm th, .econllm td { padding: 0.2em 0.7em; text-align: right; white-space: nowrap; }
 .econllm td { font-variant-numeric: tabular-nums; }
 .econllm th { font-weight: normal; }
-.econllm thead th { font-weight: 600; vertical-align: bottom; }
+.econllm thead th { font-weight: 600; vertical-align: bottom; white-space: normal; }
 .econllm thead th[scope=colgroup] { border-bottom: 1px solid; text-align: center; }
 .econllm .facts, .econllm thead tr:first-child { border-top: 2px solid; }
 .econllm tbody { border-top: 1px solid; }
@@ -131,16 +131,12 @@ def _headings(table: Table) -> list[str]:
             for group, _, count in spans(table.columns)
         ]
         lines.append(f"<tr><td></td>{''.join(groups)}</tr>")
-    label = f'<th scope="col" class="left">{_broken(table.header)}</th>' if table.header else "<th></th>"
+    label = f'<th scope="col" class="left">{escape_html(one_line(table.header))}</th>' if table.header else "<th></th>"
     cells = [
-        f'<th scope="col"{_class(align)}>{_broken(column.label)}</th>'
+        f'<th scope="col"{_class(align)}>{escape_html(one_line(column.label))}</th>'
         for column, align in zip(table.columns, alignments(table), strict=True)
     ]
     return [*lines, f"<tr>{label}{''.join(cells)}</tr>", "</thead>"]
-
-
-def _broken(heading: str) -> str:
-    return "<br>".join(escape_html(line) for line in heading.split("\n"))
 
 
 def _class(align: str) -> str:

@@ -1,4 +1,4 @@
-"""Write a table as LaTeX with booktabs and threeparttable."""
+r"""Write a table as LaTeX with booktabs: in a float with threeparttable, or over several pages with longtable."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from econllm.tables.content import Cell, Fact, Panel, Row
-from econllm.tables.escape import clean, escape_latex
+from econllm.tables.escape import escape_latex
 from econllm.tables.formats import looks_numeric
+from econllm.tables.latex_size import BREAK, NARROW, PAGE, Size, are_paired, table_size, text_width
 from econllm.tables.layout import (
     FactLine,
     alignments,
@@ -21,19 +22,6 @@ from econllm.tables.layout import (
 if TYPE_CHECKING:
     from econllm.tables.table import Table
 
-# Text width of the article class in points.
-_PAGE = 345.0
-# Font size, width of a character, half the gap between columns (all in points), and how LaTeX is told; the first at
-# which a table fits is taken. Small sizes of Computer Modern are relatively wide.
-_SIZES: tuple[tuple[float, float, float, tuple[str, ...]], ...] = (
-    (10.0, 5.1, 6.0, ()),
-    (9.0, 4.75, 6.0, (r"\small",)),
-    (8.0, 4.4, 4.0, (r"\footnotesize", r"\setlength{\tabcolsep}{4pt}")),
-    (7.0, 4.1, 3.0, (r"\scriptsize", r"\setlength{\tabcolsep}{3pt}")),
-)
-# Narrower tables are spread to this share of the text width, or their captions and notes would be pillars of words.
-_NARROW = 0.6
-
 
 def latex_table(table: Table, *, fragment: bool = False) -> str:
     r"""Write a table as LaTeX.
@@ -42,7 +30,9 @@ def latex_table(table: Table, *, fragment: bool = False) -> str:
     ----------
     table : Table
     fragment : bool
-        Whether to leave out the float with its caption and label, for use inside a float of one's own.
+        Whether to leave out the float with its caption and label, for use inside a float of one's own. A table that
+        is longer than a page is a ``longtable``, which cannot stand inside a float: its fragment lacks the caption and
+        the label only.
 
     Returns
     -------
@@ -62,60 +52,128 @@ def latex_table(table: Table, *, fragment: bool = False) -> str:
     \bottomrule
     \end{tabular}
     """
-    tabular = _tabular(table)
+    size = table_size(table)
+    packages = ["booktabs"] if size.label is None else ["array", "booktabs"]
+    # The label follows the caption, whose number it takes.
+    caption = [rf"\caption{{{escape_latex(table.title)}}}"] if table.title and not fragment else []
+    caption += [rf"\label{{{table.key}}}"] if table.key and not fragment else []
+    if size.long:
+        head = "% needs: " + ", ".join([*packages, "longtable"])
+        return "\n".join([head, "{", *size.commands, *_longtable(table, size, caption), "}"]) + "\n"
     notes = _notes(table)
     three = bool(notes) or not fragment
-    caption = [rf"\caption{{{escape_latex(table.title)}}}"] if table.title and not fragment else []
-    # The label follows the caption, whose number it takes.
-    caption += [rf"\label{{{table.key}}}"] if table.key and not fragment else []
-    lines = [*caption, *tabular, *notes]
+    lines = [*caption, *_tabular(table, size), *notes]
     if three:
         lines = [r"\begin{threeparttable}", *lines, r"\end{threeparttable}"]
-    *_, size = _size(table)
     if not fragment:
-        lines = [r"\begin{table}[htbp]", r"\centering", *size, *lines, r"\end{table}"]
-    elif size:
-        lines = ["{" + size[0], *size[1:], *lines, "}"]
-    head = "% needs: booktabs" + (", threeparttable" if three else "")
+        lines = [r"\begin{table}[htbp]", r"\centering", *size.commands, *lines, r"\end{table}"]
+    elif size.commands:
+        lines = ["{" + size.commands[0], *size.commands[1:], *lines, "}"]
+    head = "% needs: " + ", ".join([*packages, *(["threeparttable"] if three else [])])
     return "\n".join([head, *lines]) + "\n"
 
 
-def _tabular(table: Table) -> list[str]:
-    letters = {"left": "l", "right": "r", "center": "c"}
-    pattern = "l" + "".join(letters[align] for align in alignments(table)) + "@{}}"
-    width, *_ = _size(table)
-    spread = width < _NARROW * _PAGE and bool(table.title or table.notes)
+def _tabular(table: Table, size: Size) -> list[str]:
+    spread = _is_spread(table, size)
     name = "tabular*" if spread else "tabular"
-    start = (
-        rf"\begin{{tabular*}}{{{_NARROW}\linewidth}}{{@{{\extracolsep{{\fill}}}}" if spread else r"\begin{tabular}{@{}"
-    )
-    lines = [start + pattern, r"\toprule"]
-    facts = fact_lines(table.facts)
-    lines += _facts(table, facts)
+    start = rf"\begin{{tabular*}}{{{NARROW}\linewidth}}" if spread else r"\begin{tabular}"
+    lines = [f"{start}{{{_pattern(table, size, spread=spread)}}}", r"\toprule"]
+    facts = _facts(table, size)
+    lines += facts
     if table.columns or table.body:
         lines += [r"\midrule"] if facts else []
         heads = _headings(table)
         lines += heads
         for i, panel in enumerate(table.body):
             lines += [r"\midrule"] if i or heads else []
-            lines += _panel(panel, table)
+            lines += _panel(panel, table, size)
     return [*lines, r"\bottomrule", rf"\end{{{name}}}"]
 
 
-def _panel(panel: Panel, table: Table) -> list[str]:
+def _longtable(table: Table, size: Size, caption: list[str]) -> list[str]:
+    """The table with its headings repeated on every page, and the notes as its last rows."""
+    margin = f"{(1 - size.share) / 2:.3f}".rstrip("0").rstrip(".")
+    facts, heads = _facts(table, size), _headings(table)
+    heads += [r"\midrule"] if heads else []
+    named = bool(table.title) and bool(caption)
+    again = r"Table~\thetable{} (continued)" if named else "(continued)"
+    lines = [
+        rf"\setlength{{\LTleft}}{{{margin}\linewidth}}\setlength{{\LTright}}{{{margin}\linewidth}}",
+        rf"\setlength{{\LTcapwidth}}{{{size.share:.2f}\linewidth}}",
+        rf"\begin{{longtable}}{{{_pattern(table, size, spread=True)}}}",
+    ]
+    if named:
+        lines += [*caption[:-1], caption[-1] + r" \\"]
+    else:
+        # Without a number of its own, a label refers to the section.
+        lines[-1:-1] = caption
+    lines += [r"\toprule", *facts, *([r"\midrule"] if facts else []), *heads, r"\endfirsthead"]
+    lines += [_line_of_its_own(table, rf"\makebox[0pt][l]{{\textit{{{again}}}}}"), r"\toprule", *heads, r"\endhead"]
+    lines += [r"\midrule", r"\endfoot", r"\endlastfoot"]
+    for i, panel in enumerate(table.body):
+        lines += [r"\midrule", r"\nopagebreak"] if i else []
+        lines += _panel(panel, table, size)
+    if table.notes:
+        # Neither the last row nor its rule stays behind when the notes move to another page.
+        lines[-1] += "*"
+    lines += [r"\bottomrule", *([r"\nopagebreak"] if table.notes else [])]
+    lines += [_wide(table, size, rf"\footnotesize {escape_latex(note)}") for note in table.notes]
+    lines.append(r"\end{longtable}")
+    # Every longtable takes a number, which only one with a caption shows.
+    return lines if named else [*lines, r"\addtocounter{table}{-1}"]
+
+
+def _pattern(table: Table, size: Size, *, spread: bool) -> str:
+    letters = {"left": "l", "right": "r", "center": "c"}
+    hang = 2 if any(panel.title for panel in table.body) else 1
+    label = (
+        "l"
+        if size.label is None
+        else rf">{{\raggedright\arraybackslash\hangindent={hang}em\hangafter=1}}p{{{size.label:.0f}pt}}"
+    )
+    columns = "".join(letters[align] for align in alignments(table))
+    return (r"@{\extracolsep{\fill}}" if spread else "@{}") + label + columns + "@{}"
+
+
+def _is_spread(table: Table, size: Size) -> bool:
+    return size.long or (size.points < NARROW * PAGE and bool(table.title or table.notes))
+
+
+def _line_of_its_own(table: Table, text: str) -> str:
+    return rf"\multicolumn{{{len(table.columns) + 1}}}{{@{{}}l@{{}}}}{{{text}}} \\"
+
+
+def _wide(table: Table, size: Size, text: str) -> str:
+    """A line over all columns, of several lines if need be."""
+    if _is_spread(table, size):
+        # Without a width of its own, or the last column would be stretched.
+        share = size.share if size.long else NARROW
+        return _line_of_its_own(
+            table, rf"\makebox[0pt][l]{{\parbox[t]{{{share:.2g}\linewidth}}{{\raggedright {text}\strut}}}}"
+        )
+    # A little less than the rows take, for the same reason.
+    room = min(max(0.9 * size.points, NARROW * PAGE), PAGE)
+    return rf"\multicolumn{{{len(table.columns) + 1}}}{{@{{}}p{{{room:.0f}pt}}@{{}}}}{{\raggedright {text}}} \\"
+
+
+def _panel(panel: Panel, table: Table, size: Size) -> list[str]:
     lines = []
     if panel.title:
-        lines.append(
-            rf"\multicolumn{{{len(table.columns) + 1}}}{{@{{}}l@{{}}}}{{\textit{{{escape_latex(panel.title)}}}}} \\"
-        )
+        title = rf"\textit{{{escape_latex(panel.title)}}}"
+        fits = text_width(panel.title) <= size.points
+        lines.append(_line_of_its_own(table, title) if fits else _wide(table, size, title))
+        lines[-1] += "*" if size.long else ""
     indent = r"\quad " if panel.title else ""
-    return lines + [_row(row, table, indent) for row in panel.rows]
+    return lines + [_row(row, table, indent, wrapped=size.label is not None) for row in panel.rows]
 
 
-def _row(row: Row, table: Table, indent: str) -> str:
+def _row(row: Row, table: Table, indent: str, *, wrapped: bool) -> str:
     texts = cell_texts(row, table.columns)
     cells = [_cell(value, text) for value, text in zip(row.cells, texts, strict=True)]
-    return _join([indent + escape_latex(row.label), *cells])
+    label = escape_latex(row.label)
+    if wrapped:
+        label = label.replace(BREAK, r")\allowbreak{}[")
+    return _join([indent + label, *cells])
 
 
 def _join(cells: list[str]) -> str:
@@ -145,22 +203,25 @@ def _headings(table: Table) -> list[str]:
     return written
 
 
-def _facts(table: Table, lines: list[FactLine]) -> list[str]:
+def _facts(table: Table, size: Size) -> list[str]:
     """Pairs of facts in a tabular inside one cell, so that their columns are free of those below."""
-    width = len(table.columns) + 1
     written = []
+    lines: list[FactLine] = fact_lines(table.facts)
     for single, members in groupby(lines, key=lambda line: len(line) == 1):
         if single:
-            points, em, _ = _size(table)
-            # A little less than the rows take, or the last column would be stretched.
-            room = min(max(0.9 * points, _NARROW * _PAGE), _PAGE) / em
-            for line in members:
-                text = " ".join(_pair(line[0]))
-                written.append(rf"\multicolumn{{{width}}}{{@{{}}p{{{room:.1f}em}}@{{}}}}{{\raggedright {text}}} \\")
+            written += [_wide(table, size, " ".join(_pair(line[0]))) for line in members]
             continue
-        pairs = [_join([part for fact in line for part in _pair(fact)]) for line in members]
+        run = list(members)
+        paired = are_paired(run, size.scale)
+        pattern = r"@{}lr@{\qquad}lr@{}" if paired else "@{}ll@{}"
+        if paired:
+            pairs = [_join([part for fact in line for part in _pair(fact)]) for line in run]
+        else:
+            facts = [*(line[0] for line in run), *(line[1] for line in run if len(line) == 2)]
+            pairs = [_join(_pair(fact)) for fact in facts if fact is not None]
+        last = len(table.columns) + 1
         written += [
-            rf"\multicolumn{{{width}}}{{@{{}}l@{{}}}}{{\begin{{tabular}}[t]{{@{{}}lr@{{\qquad}}lr@{{}}}}",
+            rf"\multicolumn{{{last}}}{{@{{}}l@{{}}}}{{\begin{{tabular}}[t]{{{pattern}}}",
             *pairs,
             r"\end{tabular}} \\",
         ]
@@ -182,17 +243,3 @@ def _notes(table: Table) -> list[str]:
         return []
     items = [rf"\item {escape_latex(note)}" for note in table.notes]
     return [r"\begin{tablenotes}[flushleft]\footnotesize\setlength{\labelsep}{0pt}", *items, r"\end{tablenotes}"]
-
-
-def _size(table: Table) -> tuple[float, float, tuple[str, ...]]:
-    """Rough width of the rows in points, the font size at which they fit the page, and the commands to set it."""
-    texts = [cell_texts(row, table.columns) for row in table.rows]
-    heads, _ = headings(table)
-    characters = max([len(clean(row.label)) for row in table.rows] + [len(line[0]) for line in heads], default=0)
-    for j in range(len(table.columns)):
-        characters += max([len(text[j]) for text in texts] + [len(line[j + 1]) for line in heads], default=0)
-    fitted = [
-        (characters * width + 2 * separation * len(table.columns), em, commands)
-        for em, width, separation, commands in _SIZES
-    ]
-    return next((size for size in fitted if size[0] <= _PAGE), fitted[-1])

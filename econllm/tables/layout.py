@@ -66,6 +66,17 @@ def spans(columns: Sequence[Column]) -> list[tuple[str, int, int]]:
     return found
 
 
+def one_line(heading: str) -> str:
+    r"""Bring a heading onto one line: a hyphen at the end of a line falls away with the break, others become blanks.
+
+    Examples
+    --------
+    >>> one_line("Accu-\nracy"), one_line("With\nhistory")
+    ('Accuracy', 'With history')
+    """
+    return " ".join(heading.replace("-\n", "").split("\n"))
+
+
 def headings(table: Table) -> tuple[list[list[str]], int | None]:
     r"""Headings line by line, the label column's first; shorter ones sit at the bottom.
 

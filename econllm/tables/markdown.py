@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from econllm.tables.escape import escape_markdown
-from econllm.tables.layout import alignments, cell_texts, fact_text
+from econllm.tables.layout import alignments, cell_texts, fact_text, one_line
 
 if TYPE_CHECKING:
     from econllm.tables.table import Table
@@ -48,11 +48,11 @@ def _rows(table: Table) -> list[str]:
     marks = {"left": ":---", "right": "---:", "center": ":---:"}
     # Pipe tables have neither spanning headings nor line breaks: a group goes in front of its headings.
     heads = [
-        ": ".join(escape_markdown(part) for part in (column.group, column.label) if part.strip())
+        ": ".join(escape_markdown(part) for part in (column.group, one_line(column.label)) if part.strip())
         for column in table.columns
     ]
     lines = [
-        _line([escape_markdown(table.header), *heads]),
+        _line([escape_markdown(one_line(table.header)), *heads]),
         _line([":---", *(marks[align] for align in alignments(table))]),
     ]
     for panel in table.body:

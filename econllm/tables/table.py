@@ -16,6 +16,7 @@ from econllm.files import check_target, write_text
 from econllm.tables.content import Cell, Column, Fact, Panel, Row, as_column, as_panels, check_widths
 from econllm.tables.html import html_table, notebook_table
 from econllm.tables.latex import latex_table
+from econllm.tables.layout import one_line
 from econllm.tables.markdown import markdown_table
 from econllm.tables.text import text_table
 
@@ -216,12 +217,15 @@ class Table:
         path : str or path, optional
             File to write as well, to be read by ``\input``.
         fragment : bool
-            Whether to leave out the ``table`` float with its caption and label.
+            Whether to leave out the ``table`` float with its caption and label, for a float of one's own. A table
+            longer than a page is a ``longtable``, which cannot stand inside a float: its fragment lacks the caption
+            and the label only.
 
         Returns
         -------
         str
-            Starting with a comment that names the packages to load: booktabs, threeparttable.
+            Starting with a comment that names the packages to load: booktabs, and threeparttable or longtable, and
+            array where labels are wrapped.
 
         Raises
         ------
@@ -316,12 +320,13 @@ class Table:
         >>> Table(["n"], [("x", 1), ("y", None)]).to_frame().loc["x", "n"]
         np.float64(1.0)
         """
-        labels = [" ".join(column.label.split("\n")) for column in self.columns]
+        labels = [one_line(column.label) for column in self.columns]
+        header = one_line(self.header) or None
         groups = [column.group for column in self.columns]
         pairs = [(panel.title, row.label) for panel in self.body for row in panel.rows]
-        names = pd.MultiIndex.from_tuples(pairs, names=[None, self.header or None]) if pairs else pd.Index([])
+        names = pd.MultiIndex.from_tuples(pairs, names=[None, header]) if pairs else pd.Index([])
         if not any(panel.title for panel in self.body):
-            names = pd.Index([label for _, label in pairs], name=self.header or None, dtype=object)
+            names = pd.Index([label for _, label in pairs], name=header, dtype=object)
         data = {j: [row.cells[j] for row in self.rows] for j in range(len(self.columns))}
         frame = pd.DataFrame(data, index=names)
         frame.columns = pd.MultiIndex.from_arrays([groups, labels]) if any(groups) else pd.Index(labels, dtype=object)

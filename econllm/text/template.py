@@ -12,53 +12,11 @@ import numpy as np
 import pandas as pd
 
 from econllm.choices import ChoiceSet
-from econllm.errors import DataError, OptionError, check_columns, check_option, did_you_mean, listing
+from econllm.errors import DataError, OptionError, check_columns, check_option, did_you_mean, listing, refusal
 from econllm.options import TitleStyle
+from econllm.text.columns import Columns
 from econllm.text.resume import Resume
 from econllm.text.wording import Pieces, check_fields, column_words, fill, is_single_line, parse_pieces, plain
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of a panel a résumé is made of.
-
-    Parameters
-    ----------
-    time : hashable
-        Column that orders the records of a person.
-    static, dynamic : tuple
-        Covariates known before the occupation: constant within persons, and by record.
-    lagged : tuple
-        Columns that describe the job itself, so that only earlier records may show them.
-    labels : mapping from column to str
-        Words for columns; a column without a label goes by its name.
-
-    Examples
-    --------
-    >>> Columns("year", static=("sex",), labels={"sex": "gender"}).label("sex")
-    'gender'
-    """
-
-    time: Hashable
-    static: tuple[Hashable, ...] = ()
-    dynamic: tuple[Hashable, ...] = ()
-    lagged: tuple[Hashable, ...] = ()
-    labels: Mapping[Hashable, str] = field(default_factory=dict, hash=False)
-
-    @property
-    def used(self) -> tuple[Hashable, ...]:
-        """Every column a résumé may show, the occupation apart."""
-        return (self.time, *self.static, *self.dynamic, *self.lagged)
-
-    def label(self, column: Hashable) -> str:
-        """Words for a column.
-
-        Examples
-        --------
-        >>> Columns("year").label("year")
-        'year'
-        """
-        return self.labels.get(column) or str(column)
 
 
 @dataclass(frozen=True)
@@ -94,7 +52,7 @@ class ResumeTemplate:
     names : mapping from column to str, optional
         Words for columns, before the panel's labels.
     values : mapping from column to mapping from value to str, optional
-        Words for values, such as ``{"sex": {1: "male", 2: "female"}}``.
+        Words for values, such as ``{"sex": {1: "male", 2: "female"}}``, before the panel's value labels.
     missing : str
         Words for a missing value.
 
@@ -105,8 +63,9 @@ class ResumeTemplate:
 
     Notes
     -----
-    Numbers print compactly (1980.0 as 1980), booleans as yes and no, dates in ISO form. The blank before a title
-    belongs to the title, not to the prefix: byte-pair tokenizers join a blank with the word that follows it.
+    Numbers print compactly (1980.0 as 1980, others with at most six significant digits), booleans as yes and no, dates
+    in ISO form. The blank before a title belongs to the title, not to the prefix: byte-pair tokenizers join a blank
+    with the word that follows it.
     Truncated résumés as prompts: Athey et al. (arXiv 2406.17972).
 
     Examples
@@ -358,6 +317,11 @@ class ResumeTemplate:
         text = fill(parse_pieces(option, getattr(self, option)), {"dataset": [self.dataset]}, 1)[0]
         return text + "\n" if text else ""
 
+    def _column_words(self, cells: pd.Series, column: Hashable, columns: Columns) -> list[str]:
+        """Words of every cell: the template's own for the value, else the panel's, else by the general rules."""
+        words = {**columns.value_words(column), **self.values.get(column, {})}
+        return column_words(cells, words, self.missing)
+
     def _words(
         self, frame: pd.DataFrame, group: str, wanted: Sequence[Hashable], columns: Columns
     ) -> dict[str, list[str]]:
@@ -368,7 +332,7 @@ class ResumeTemplate:
             name = self.names.get(column) or columns.label(column)
             if not is_single_line(name):
                 raise DataError(f"the label {name!r} of column {column!r} has a line break; give words in names=.")
-            words = column_words(frame[column], self.values.get(column), self.missing)
+            words = self._column_words(frame[column], column, columns)
             fields_of[str(column)] = words
             phrases.append([f"{name}: {word}" for word in words])
         if phrases:
@@ -398,7 +362,7 @@ class ResumeTemplate:
         repeats = np.diff(np.append(first, rows))
         by_row = {name: np.repeat(np.array(words, dtype=object), repeats).tolist() for name, words in static.items()}
         known = by_row | self._words(frame, "dynamic", columns.dynamic, columns)
-        known["time"] = column_words(frame[columns.time], self.values.get(columns.time), self.missing)
+        known["time"] = self._column_words(frame[columns.time], columns.time, columns)
         # The blank before the title is cut off here and printed with the title.
         stubs = fill((*record[:-1], (record[-1][0][:-1], None)), known, rows)
         after = fill(details, self._words(frame, "lagged", columns.lagged, columns), rows)
@@ -456,14 +420,14 @@ def _check_arrays(rows: int, starts: np.ndarray, positions: np.ndarray, outcomes
 
 def _check_word(what: str, text: object) -> None:
     if not isinstance(text, str) or not text.strip() or not is_single_line(text):
-        raise OptionError(f"{what}={text!r} is not allowed: give a text without line breaks.")
+        raise OptionError(refusal(what, text, "not allowed", "give a text without line breaks"))
     if text != text.strip():
         raise OptionError(f"{what}={text!r} is not allowed: it has blanks at its ends.")
 
 
 def _mapping(option: str, given: object) -> Mapping[Any, Any]:
     if not isinstance(given, Mapping):
-        raise OptionError(f"{option}={given!r} is a {type(given).__name__}; give a mapping.")
+        raise OptionError(refusal(option, given, "not allowed", "give a mapping"))
     return given
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from econllm.errors import DataError, OptionError, did_you_mean, listing
+from econllm.errors import DataError, OptionError, did_you_mean, listing, refusal
 
 Pieces = tuple[tuple[str, str | None], ...]
 
@@ -42,7 +42,7 @@ def parse_pieces(option: str, text: str) -> Pieces:
     (('', 'time'), (': ', 'title'))
     """
     if not isinstance(text, str):
-        raise OptionError(f"{option}={text!r} is a {type(text).__name__}; give a text.")
+        raise OptionError(refusal(option, text, "not allowed", "give a text"))
     try:
         parsed = list(string.Formatter().parse(text))
     except ValueError as error:
@@ -135,7 +135,9 @@ def plain(value: Any) -> Any:
 
 
 def words_for(value: Any, missing: str = "unknown") -> str:
-    """How one cell is printed: compact numbers, yes and no, dates without midnight.
+    """How one cell is printed: numbers with at most six significant digits, yes and no, dates without midnight.
+
+    Whole numbers are printed in full.
 
     Parameters
     ----------
@@ -151,8 +153,8 @@ def words_for(value: Any, missing: str = "unknown") -> str:
 
     Examples
     --------
-    >>> [words_for(v) for v in (1980.0, 13.75, np.float32(13.7), True, None, " South ")]
-    ['1980', '13.75', '13.7', 'yes', 'unknown', 'South']
+    >>> [words_for(v) for v in (1980.0, 13.75, np.float32(13.7), 1.028854347803183, True, None, " South ")]
+    ['1980', '13.75', '13.7', '1.02885', 'yes', 'unknown', 'South']
     """
     if isinstance(value, str):
         return value.strip() or missing
@@ -163,6 +165,9 @@ def words_for(value: Any, missing: str = "unknown") -> str:
     if isinstance(value, pd.Timestamp):
         return str(value.date()) if value == value.normalize() else str(value)
     whole = plain(value)
+    if isinstance(whole, float) and not whole.is_integer():
+        # Six significant digits; those before the point are never lost.
+        return format(whole, ".0f" if 1e5 <= abs(whole) < 1e15 else ".6g")
     return str(whole if isinstance(whole, int) else value).strip() or missing
 
 

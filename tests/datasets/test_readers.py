@@ -47,6 +47,11 @@ def test_a_panel_takes_titles_and_labels_from_them(tmp_path) -> None:
     assert "Hourly wage: 7.5" in panel.resumes()[1].text
 
 
+def test_missing_codes_of_a_series() -> None:
+    with pytest.raises(DataError, match=r"takes a data frame, not a Series; .* df\[\['wage'\]\]"):
+        nls_missing(pd.Series([1.0, -4.0]))
+
+
 def test_columns_may_share_a_label_set_of_another_name(tmp_path) -> None:
     path = write(tmp_path / "a.dta")
     data = path.read_bytes()

@@ -109,6 +109,26 @@ def test_time_zones_and_labels_survive() -> None:
     assert len(made) == 1
 
 
+@pytest.mark.parametrize(
+    ("titles", "gap", "title"),
+    [
+        ({10: "Cook"}, 0, "No job"),
+        ({10: "Cook", 0: "Idle"}, 0, "Idle"),
+        ({10: "Cook", 11: "No job"}, 0, "No job (0)"),
+    ],
+)
+def test_gaps_of_labelled_occupations_have_a_title(titles, gap, title) -> None:
+    df = pd.DataFrame({"id": [1, 1], "job": [10, 10], "start": [2000, 2002], "end": [2000, 2002]})
+    df.attrs = {"value_labels": {"job": dict(titles), "sex": {1: "male"}}, "variable_labels": {"job": "Main job"}}
+    made = from_spells(df, "start", "end", person="id", occupation="job", gap=gap)
+    assert made.attrs["value_labels"] == {"job": {**titles, gap: title}, "sex": {1: "male"}}
+    assert made.attrs["variable_labels"] == {"job": "Main job"}
+    assert df.attrs["value_labels"]["job"] == titles
+    panel = CareerPanel(made, "id", "year", "job")
+    assert panel.choices.title(gap) == title
+    assert len(panel) == 3
+
+
 def test_no_spells_give_no_records() -> None:
     assert records(spells((1, "Cook", "2000-01-01", "2000-12-31")).iloc[:0]) == []
 

@@ -14,6 +14,7 @@ from linearmodels import PanelOLS
 
 from econllm.encoders import FittedEmbedding, SentenceEncoder, embed, similarity
 from econllm.errors import DataError, FormulaError, ModelNotFoundError, OptionError, TruncationWarning
+from econllm.text import Resume
 
 from .conftest import make_encoder
 
@@ -69,6 +70,39 @@ def test_wrong_column_is_named(encoder):
             call(pd.Series([3, 4], name="age"), encoder)
     with pytest.raises(DataError, match="text column 'job': 1 of 2 rows have no text"):
         similarity("cook", pd.Series(["a", None], name="job"), encoder)
+
+
+@pytest.mark.parametrize("texts", [{"a", "b"}, {"a": "b"}, {"a": "b"}.values(), b"cook", 3])
+def test_texts_without_rows_are_refused(encoder, texts):
+    if isinstance(texts, type({}.values())):
+        assert embed(texts, encoder).shape == (1, 16)
+        return
+    with pytest.raises(DataError, match=f"a {type(texts).__name__} cannot be embedded; give one column or list"):
+        embed(texts, encoder)
+
+
+def test_lone_surrogates_are_refused(encoder):
+    for texts in (
+        ["a", "b\ud800"],
+        pd.Series(["a", "b\ud800"], name="job", dtype=object),
+        [Resume("a", ("\udcff",)), "é"],
+    ):
+        with pytest.raises(DataError, match="1 of 2 rows hold lone surrogates"):
+            embed(texts, encoder)
+
+
+def test_arrays_that_are_no_texts_are_not_printed(encoder):
+    for texts in ([np.array([1.5, 2.5])], ["a", [12.5]], [pd.Series([12.5])]):
+        with pytest.raises(DataError, match="instead of text") as caught:
+            embed(texts, encoder)
+        assert "2.5" not in str(caught.value)
+
+
+def test_similarity_of_vectors_names_the_alternative(encoder):
+    vectors = embed(["cook", "nurse"], encoder)
+    for given in (vectors, vectors[0], vectors.tolist(), list(vectors), pd.Series([0.5])):
+        with pytest.raises(DataError, match=r"takes texts, not numbers.*embed\(texts\) @ embed\(texts\)\.T"):
+            similarity(given, "cook", encoder)
 
 
 def test_cut_texts_warn(encoder):

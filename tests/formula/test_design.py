@@ -1,8 +1,10 @@
 """Designs: blocks that stay sparse, codings that agree with patsy, and the same columns at prediction."""
 
 import json
+import re
 import tracemalloc
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -168,8 +170,9 @@ def test_base_levels(df: pd.DataFrame) -> None:
     design = DesignSpec.fit("y ~ C(k, base=2) + C(a, 'a3')", df, full=False)[1]
     assert design.columns == (*(f"C(k, base=2)[{i}]" for i in (0, 1, 3)), "C(a, 'a3')[a1]", "C(a, 'a3')[a2]")
     assert len(DesignSpec.fit("y ~ C(k, base=2)", df)[1].columns) == 4
-    with pytest.raises(FormulaError, match=r"C\(a, 'a4'\): base 'a4' is not a level"):
-        DesignSpec.fit("y ~ C(a, 'a4')", df, full=False)
+    for full in (False, True):
+        with pytest.raises(FormulaError, match=r"C\(a, 'a4'\): base 'a4' is not a level.* Levels: 'a1'"):
+            DesignSpec.fit("y ~ C(a, 'a4')", df, full=full)
 
 
 def test_names_of_levels_that_are_whole_floats() -> None:
@@ -326,6 +329,71 @@ def test_missing_values_are_counted_or_dropped(df: pd.DataFrame) -> None:
     assert spec.build(df.head(3)).kept.tolist() == [True, False, False]
 
 
+@pytest.mark.parametrize("term", ["I(x > 1)", "np.select([x > 1], [1.0])", "a.isin(['a1'])", "a == 'a1'", "C(x > 1)"])
+def test_an_expression_does_not_hide_missing_values(df: pd.DataFrame, term: str) -> None:
+    df.loc[[1, 2], ["x", "a"]] = np.nan
+    with pytest.raises(DataError, match=rf"missing values: {re.escape(term)} in 2 of 60 rows"):
+        DesignSpec.fit(f"y ~ {{{term}}}" if "==" in term else f"y ~ {term}", df)
+    design = DesignSpec.fit(f"y ~ I({term})", df, missing="drop")[1]
+    assert np.flatnonzero(~design.kept).tolist() == [1, 2]
+
+
+def test_an_expression_may_treat_missing_values_itself(df: pd.DataFrame, panel: CareerPanel) -> None:
+    df.loc[[1, 2], "x"] = np.nan
+    design = DesignSpec.fit("y ~ x.fillna(0) + I(x.isna()) + np.isnan(x) + np.nan_to_num(x)", df)[1]
+    assert design.kept.all()
+    frame = panel.to_frame()
+    frame.loc["d", "educ"] = np.nan
+    with pytest.raises(DataError, match=r"missing values: I\(educ > 12\) in 1 of 8 rows"):
+        DesignSpec.fit("job ~ I(educ > 12)", CareerPanel(frame, **ROLES))
+    # Of records that only serve as history nothing is missing.
+    late = CareerPanel(frame, **ROLES).split_time(2002)[1]
+    assert DesignSpec.fit("job ~ I(educ > 12)", late)[1].kept.all()
+
+
+def test_complex_numbers_are_refused(df: pd.DataFrame) -> None:
+    for term in ("x", "scale(x)", "x * 2", "np.asarray(x)"):
+        with pytest.raises(FormulaError, match="holds complex numbers; give real ones"):
+            DesignSpec.fit(f"y ~ I({term})", df.assign(x=df["x"] + 1j))
+
+
+def test_numbers_in_a_column_of_objects(df: pd.DataFrame) -> None:
+    expected = dense(DesignSpec.fit("y ~ x + np.exp(x) + C(k)", df)[1])
+    df["x"], df["k"] = df["x"].astype(object), df["k"].map(Decimal).astype(object)
+    design = DesignSpec.fit("y ~ x + np.exp(x) + C(k)", df)[1]
+    assert design.columns[:3] == ("x", "np.exp(x)", "C(k)[0]")
+    np.testing.assert_array_equal(dense(design), expected)
+    df.loc[3, "x"] = None
+    with pytest.raises(DataError, match="missing values: x in 1 of 60 rows"):
+        DesignSpec.fit("y ~ x", df)
+
+
+@pytest.mark.parametrize("kind", ["datetime", "period", "timedelta", "date"])
+def test_dates_are_no_regressors_but_may_be_categories(df: pd.DataFrame, kind: str) -> None:
+    day = pd.to_datetime((2000 + df["k"]).astype(str), format="%Y")
+    kinds = {"period": day.dt.to_period("M"), "timedelta": day - day.min(), "date": day.dt.date}
+    df["day"] = kinds.get(kind, day)
+    for term in ("day", "I(day)"):
+        with pytest.raises(FormulaError, match=r"holds dates; use numbers such as the year .* or C\("):
+            DesignSpec.fit(f"y ~ {term}", df)
+    spec, design = DesignSpec.fit("y ~ C(day)", df)
+    assert len(design.columns) == 4
+    assert all(isinstance(level, str) for level in spec.levels["C(day)"])
+    other = DesignSpec.from_state(json.loads(json.dumps(spec.to_state())))
+    np.testing.assert_array_equal(dense(other.build(df.head(9))), dense(design)[:9])
+
+
+def test_intervals_become_text_levels_that_can_be_saved(df: pd.DataFrame, careers: pd.DataFrame) -> None:
+    df["band"] = pd.cut(df["z"], [1, 2, 5])
+    careers["band"] = pd.cut(careers["wage"], [0, 5, 10])
+    panel = CareerPanel(careers, **{**ROLES, "lagged": ["band"]})
+    for formula, data in (("y ~ band", df), ("y ~ C(band)", df), ("job ~ lag(band)", panel)):
+        spec, design = DesignSpec.fit(formula, data, full=False)
+        other = DesignSpec.from_state(json.loads(json.dumps(spec.to_state())))
+        np.testing.assert_array_equal(dense(other.build(data)), dense(design))
+    assert design.columns == ("lag(band)[(0, 5]]", "lag(band)[(5, 10]]")
+
+
 @pytest.mark.parametrize(("term", "count"), [("x", 2), ("np.log(w)", 1), ("x:a", 2)])
 def test_values_that_are_not_finite(df: pd.DataFrame, term: str, count: int) -> None:
     df["w"] = 1.0
@@ -429,8 +497,18 @@ def test_embed_of_text_columns(careers: pd.DataFrame, panel: CareerPanel, letter
     with pytest.raises(DataError, match="educ"):
         DesignSpec.fit("y ~ embed(educ)", frame)
     frame.loc["b", "region"] = None
-    with pytest.raises(DataError, match="text column 'region': 1 of 8 rows have no text"):
+    with pytest.raises(DataError, match=r"missing values: embed\(region\) in 1 of 8 rows"):
         DesignSpec.fit("y ~ embed(region)", frame)
+    letters.clear()
+    spec, design = DesignSpec.fit("y ~ embed(region, components=2)", frame, missing="drop")
+    assert letters == [7]
+    assert frame.index[~design.kept].tolist() == ["b"]
+    np.testing.assert_allclose(spec.build(frame.loc[["c"]]).blocks[0].matrix, design.blocks[0].matrix[[1]], atol=1e-5)
+    # Of a panel too, whose text columns are categories.
+    gaps = CareerPanel(frame, **ROLES)
+    assert gaps.index[~DesignSpec.fit("job ~ embed(region)", gaps, missing="drop")[1].kept].tolist() == ["b"]
+    with pytest.raises(DataError, match="text column 'region': there are no texts"):
+        DesignSpec.fit("y ~ embed(region)", frame.assign(region=None).astype({"region": object}), missing="drop")
 
 
 def test_another_wording_at_prediction_is_refused(panel: CareerPanel, letters: list[int]) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from econllm.choices import ChoiceSet
+from econllm.errors import FormulaError
 from econllm.formula import DesignSpec
 from econllm.panel import CareerPanel
 
@@ -108,6 +109,29 @@ def test_single_columns(panel: CareerPanel, term: str, values: list) -> None:
     assert frame[term].tolist() == values
 
 
+def test_terms_of_one_column_can_be_transformed(panel: CareerPanel) -> None:
+    assert block("I(years_in(job) ** 2)", panel).iloc[:, 0].tolist() == [0, 1, 1, 4, 0, 1, 1, 0]
+    assert block("np.exp(record() - 1)", panel).iloc[:3, 0].tolist() == pytest.approx([1, np.e, np.e**2])
+    assert block("I(educ * changed(job))", panel).iloc[:, 0].tolist() == [0, 0, 13, 0, 0, 0, 11, 0]
+    assert block("log(record())", panel).shape == block("scale(years_in(job))", panel).shape == (8, 1)
+    assert block("poly(record(), 2) ", panel).shape == (8, 2)
+    assert block("bs(record(), df=4)", panel).shape == (8, 4)
+    # At the record before, and as categories.
+    assert block("lag(years_in(job))", panel).iloc[:, 0].tolist() == [0, 0, 1, 1, 0, 0, 1, 0]
+    assert level(block("C(record())", panel)) == list("12341231")
+    assert block("record():educ", panel).iloc[:, 0].tolist() == [12, 24, 39, 52, 10, 22, 33, 16]
+
+
+def test_transformed_terms_are_remembered(panel: CareerPanel) -> None:
+    terms = "I(years_in(job) ** 2) + scale(record()) + poly(years_in(job), 2) + changed(job):educ"
+    spec, full = DesignSpec.fit(f"job ~ {terms}", panel)
+    other = DesignSpec.from_state(spec.to_state())
+    late = panel.split_time(2001)[1]
+    rows = panel.index.get_indexer(late.index)
+    for whole, part in zip(full.blocks, other.build(late).blocks, strict=True):
+        np.testing.assert_allclose(dense(part.matrix), dense(whole.matrix)[rows], atol=1e-12)
+
+
 def test_years_in_counts_calendar_time_over_gaps(careers: pd.DataFrame) -> None:
     careers.loc["f", "job"] = "clerk"
     careers = pd.concat([careers, careers.loc[["g"]].assign(year=2007).rename(index={"g": "i"})])
@@ -143,6 +167,31 @@ def test_lag_by_time_with_fractions_of_years() -> None:
     expected = np.tile(np.r_[np.zeros(12), np.arange(388)], 3)
     np.testing.assert_array_equal(frame["lag(x, by='time')"], expected)
     assert frame.iloc[:, 1].sum() == 36
+
+
+def test_lag_by_a_fraction_of_a_unit_of_time() -> None:
+    df = pd.DataFrame({"id": 1, "year": [2000, 2000.5, 2001.0, 2002.0], "job": list("abab"), "x": [1.0, 2, 3, 4]})
+    panel = CareerPanel(df, "id", "year", "job", dynamic=["x"])
+    assert block("lag(x, 0.5, by='time')", panel).iloc[:, 0].tolist() == [0, 1, 2, 0]
+    assert block("lag(x, 1.5, 'time')", panel).iloc[:, 0].tolist() == [0, 0, 0, 2]
+    # So short a time that it vanishes in rounding must not find the record itself.
+    assert block("lag(x, 1e-9, by='time')", panel).iloc[:, 0].tolist() == [0, 0, 0, 0]
+
+
+def test_the_level_for_no_history_is_reserved(panel: CareerPanel) -> None:
+    for term in (
+        "lag(region.astype('object').replace('east', '(none)'))",
+        "lag(C(np.where(educ > 12, 'x', '(none)')))",
+    ):
+        with pytest.raises(FormulaError, match=r"lag\(\) meets a category named '\(none\)', which is reserved"):
+            block(term, panel)
+    assert level(block("lag(C(lag(job)))", panel)) == level(block("lag(lag(job))", panel))
+
+
+def test_without_a_penalty_histories_may_all_exist(panel: CareerPanel) -> None:
+    # No row lacks a history, so that the reference is the first occupation.
+    late = panel.split_time(2000)[1].subset([1, 2])
+    assert list(block("lag(job)", late, full=False)) == ["lag(job)[cook]"]
 
 
 def test_histories_survive_split_time(panel: CareerPanel) -> None:

@@ -37,7 +37,10 @@ def test_terms_and_intercept() -> None:
         ("~ educ", "must have one outcome"),
         ("job ~ educ +", "does not parse"),
         ("job ~ lag(educ", "does not parse"),
-        ("job ~ .", "does not parse"),
+        ("job ~ .", r"has a '\.': name the columns, as in 'occupation ~ educ \+ sex'"),
+        ("job ~ . - educ", r"has a '\.': name the columns"),
+        ("job ~ as.factor(educ)", r"has as\.factor\(\): write C\(x\)"),
+        ("job ~ lag(`class`)", "does not parse: 'class' is a reserved word of Python; rename the column"),
         (3, "a formula is a text such as 'occupation ~ educ'; found a int"),
     ],
 )
@@ -94,7 +97,9 @@ def test_the_outcome_of_a_plain_frame() -> None:
 
 
 def test_quoting_a_column_is_no_way_around(panel) -> None:
-    with pytest.raises(MissingColumnError, match="'Q', which is no column here"):
+    with pytest.raises(
+        FormulaError, match=r"calls Q\(\), which is no function here. Instead put the name in backquotes"
+    ):
         fit("job ~ Q('wage')", panel)
 
 
@@ -113,11 +118,85 @@ def test_the_title_of_the_outcome(careers, roles) -> None:
 
 
 @pytest.mark.parametrize(
-    "term", ["educ.shift(1)", "np.roll(educ, 1)", "lag(wage.shift(-1))", "educ.diff()", "np.cumsum(educ)"]
+    "term",
+    [
+        "educ.shift(1)",
+        "np.roll(educ, 1)",
+        "lag(wage.shift(-1))",
+        "educ.diff()",
+        "np.cumsum(educ)",
+        "lag(np.flip(wage))",
+        "lag(np.sort(wage))",
+        "lag(wage.sort_values())",
+        "educ.rank()",
+        "lag(wage.sample(frac=1))",
+        "lag(wage.iloc[::-1])",
+        "lag(wage.pipe(np.flip))",
+        "lag(wage.apply('cumsum'))",
+        "I(record().shift(-1))",
+    ],
 )
 def test_rows_are_not_shifted_by_hand(panel, term: str) -> None:
-    with pytest.raises(FormulaError, match=r"calls \w+\(\), which crosses persons; write lag\(x\)"):
+    message = r"(calls \w+\(\)|picks rows by \[...\]), which crosses persons; write lag\(x\)"
+    with pytest.raises(FormulaError, match=message):
         fit(f"job ~ {term}", panel)
+
+
+@pytest.mark.parametrize("term", ["lag(wage[::-1])", "lag(wage.values[::-1])", "educ[educ > 3]"])
+def test_rows_are_not_picked_by_hand(panel, term: str) -> None:
+    with pytest.raises(FormulaError, match=r"picks rows by \[...\], which crosses persons; write lag\(x\)"):
+        fit(f"job ~ {term}", panel)
+
+
+@pytest.mark.parametrize("term", ["lag(wage - wage.mean())", "educ / educ.std()", "lag(wage > np.median(wage))"])
+def test_statistics_of_all_rows_are_refused(panel, term: str) -> None:
+    message = r"calls (mean|std|median)\(\), a statistic of whichever rows .* write center\(x\) or scale\(x\)"
+    with pytest.raises(FormulaError, match=message):
+        fit(f"job ~ {term}", panel)
+    fit("job ~ lag(center(wage)) + np.maximum(educ, 12) + region.str[:1] + region.str.count('e')", panel)
+
+
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        ("lags(job)", r"lags\(job\) calls lags\(\), which is no function here. Did you mean 'lag'\?"),
+        ("factor(job)", r"calls factor\(\), which is no function here. Instead write C\(x\)"),
+        ("C(region, Treatment('east'))", r"calls Treatment\(\).* Instead write C\(x, base='level'\)"),
+        ("offset(educ)", r"calls offset\(\).* a coefficient cannot be fixed here"),
+        ("embed('region')", r"embed\('region'\) has a text where a column .*; write embed\(region\) without quotes"),
+        ("lag('job')", r"write lag\(job\) without quotes"),
+        ("embed(region, comps=3)", r"embed\(\) has no argument 'comps'.* Its arguments: text, model, components"),
+        ("lag(job, n=2)", r"lag\(\) has no argument 'n'. Its arguments: x, k, by"),
+        ("embed(text='region')", r"write embed\(region\) without quotes"),
+        ("I((lambda lag: lag(wage))(np.asarray))", "defines names of its own; add a column"),
+        ("np.array([lag(wage) for lag in (np.asarray,)])", "defines names of its own"),
+        ("record(n=2)", r"record\(\) has no argument 'n'. Its arguments: none"),
+    ],
+)
+def test_functions_and_arguments_that_do_not_exist(panel, term: str, message: str) -> None:
+    with pytest.raises(FormulaError, match=message):
+        fit(f"job ~ {term}", panel)
+
+
+def test_columns_named_as_functions_are(careers, roles) -> None:
+    from econllm.panel import CareerPanel
+
+    renamed = careers.rename(columns={"wage": "lag", "educ": "scale"})
+    panel = CareerPanel(renamed, **{**roles, "lagged": ["lag"], "dynamic": ["scale", "region"]})
+    # Naming the function is not reading the column of that name.
+    assert fit("job ~ lag(region) + scale + np.log(scale)", panel).columns[-2:] == ("scale", "np.log(scale)")
+    with pytest.raises(
+        FormulaError, match=r"in lag\(lag\) 'lag' is a function and stands for a value too; rename a column"
+    ):
+        fit("job ~ lag(lag)", panel)
+    with pytest.raises(MissingColumnError, match="formula uses 'bag', which is no column here"):
+        fit("job ~ bag", panel)
+    with pytest.raises(LeakageError, match="formula uses 'lag' as it stands"):
+        fit("job ~ lag", panel)
+    constant = pd.DataFrame({"y": ["a", "b"], "Intercept": [1.0, 2], "class": [3.0, 4]})
+    with pytest.raises(FormulaError, match="a column named 'Intercept' would be taken for the constant; rename it"):
+        fit("y ~ Intercept", constant)
+    assert fit("y ~ class", constant).columns == ("class",)
 
 
 def test_columns_that_cannot_be_regressors(panel) -> None:
@@ -133,7 +212,11 @@ def test_columns_that_cannot_be_regressors(panel) -> None:
     ("term", "message"),
     [
         ("edcu", r"formula uses 'edcu', which is no column here. Did you mean 'educ'\? Columns: 'educ', 'job'"),
-        ("lagg(educ)", r"formula uses 'lagg', which is no column here. Did you mean 'lag'\?"),
+        ("i.region", r"formula uses 'i.region', which is no column here. Instead write C\(region\)."),
+        ("L.job", r"formula uses 'L.job', which is no column here. Instead write lag\(job\)."),
+        ("L2.job", r"Instead write lag\(job, 2\)."),
+        ("c.educ", r"Instead write educ."),
+        ("np.log(L.wage)", r"formula uses 'L', which is no column here. Instead write lag\(wage\)."),
         ("np.log(edu)", r"formula uses 'edu', which is no column here. Did you mean 'educ'\?"),
     ],
 )
@@ -169,6 +252,18 @@ def test_resume_needs_a_panel() -> None:
         ("lag(job, -1)", OptionError, r"k of lag\(\)=-1 is not allowed"),
         ("lag(job, by='tiem')", OptionError, r"by of lag\(\)='tiem' is not an option.* Did you mean 'time'"),
         ("lag(poly(educ, 2))", FormulaError, "cannot be evaluated|not the result of another term"),
+        ("lag(job, 0.5)", OptionError, r"k of lag\(\)=0.5 is not allowed: give a whole number of at least 1"),
+        ("lag(job, 0, by='time')", OptionError, r"k of lag\(\)=0 is not allowed: give a finite number above 0"),
+        *[
+            (term, FormulaError, r"cannot be transformed; transform inside it, as in lag\(np.log\(wage\)\)")
+            for term in (
+                "np.log(lag(wage))",
+                "I(lag(wage) ** 2)",
+                "scale(gap())",
+                "I(lag(job) == 'cook')",
+                "I(lag(wage) != 3)",
+            )
+        ],
         ("lag(lag(wage))", FormulaError, "not the result of another term with several columns"),
         (
             "C(lag(wage))",

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from econllm.base import fit_weights, read_sample
 from econllm.datasets import simulate_careers
 from econllm.formula import DesignSpec
 from econllm.mnlogit.problem import Problem
 from econllm.mnlogit.setup import Setup
 from econllm.panel import CareerPanel
+from econllm.sample import fit_weights, read_sample
 
 
 def choices_frame(n: int = 400, seed: int = 0) -> pd.DataFrame:

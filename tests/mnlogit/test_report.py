@@ -42,3 +42,13 @@ def test_stata_labels_reach_the_summary(tmp_path):
     assert (2, "ed") in fitted.params.index
     fitted.save(tmp_path / "fit")
     assert "years of schooling" in str(el.load(tmp_path / "fit").summary())
+
+
+def test_value_labels_of_covariates_reach_the_resume(tmp_path):
+    df = pd.DataFrame({"id": [1, 1], "year": [2000, 2001], "job": [1, 2], "sex": [2, 2]})
+    labels = {"job": {1: "Clerk", 2: "Cook"}, "sex": {1: "male", 2: "female"}}
+    df.to_stata(tmp_path / "a.dta", write_index=False, value_labels=labels)
+    loaded = el.datasets.read_stata(tmp_path / "a.dta")
+    panel = el.CareerPanel(loaded, person="id", time="year", occupation="job", static=["sex"])
+    assert "sex: female" in panel.resumes()[1].text
+    assert "2000: Clerk" in panel.resumes()[1].text

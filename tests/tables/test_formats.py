@@ -14,7 +14,14 @@ from econllm.tables.formats import check_format, format_value, interval, looks_n
         (float("inf"), ",d", "∞"),
         (float("-inf"), None, "-∞"),
         ("a,b", ".3f", "a,b"),
-        (1.8e306, ".1%", "1.8e+306"),
+        (1.8e306, ".1%", "1.80e+306"),
+        (3.2e44, ".4f", "3.20e+44"),
+        (-3.2e44, ".1f", "-3.20e+44"),
+        (9_999_999_999.0, ".1f", "9999999999.0"),
+        (2e8, ".1%", "2.00e+08"),
+        (1e12, ",d", "1,000,000,000,000"),
+        (1e20, ".3g", "1e+20"),
+        (1e30, "pvalue", "1.00e+30"),
         (True, None, "yes"),
         (1987, None, "1987"),
         (1987, ",d", "1,987"),
@@ -54,8 +61,10 @@ def test_wrong_formats_are_refused_by_name(spec):
 def test_intervals():
     assert interval(-1, 2.34, ".1f") == "[-1.0, 2.3]"
     assert interval(float("-inf"), float("nan")) == "[-∞, .]"
+    assert interval(-1e44, 3.2e44) == "[-1.00e+44, 3.20e+44]"
+    assert looks_numeric(interval(-1e44, 3.2e44))
 
 
-@pytest.mark.parametrize("text", ["3rd", "a", "", "1980-87 wave", "-", "NaN"])
+@pytest.mark.parametrize("text", ["3rd", "a", "", "1980-87 wave", "-", "NaN", "e5", "1e"])
 def test_prose_is_not_numeric(text):
     assert not looks_numeric(text)

@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 
@@ -16,8 +17,8 @@ def has_style(name):
     return bool(found.stdout.strip())
 
 
-def compile_document(folder, body, preamble=""):
-    head = rf"\documentclass{{article}}{preamble}\usepackage{{booktabs,threeparttable}}"
+def compile_document(folder, body, preamble="", packages="array,booktabs,longtable,threeparttable"):
+    head = rf"\documentclass{{article}}{preamble}\usepackage{{{packages}}}"
     document = rf"{head}\begin{{document}}{body}\end{{document}}"
     (folder / "main.tex").write_text(document, encoding="utf-8")
     run = subprocess.run(
@@ -63,3 +64,109 @@ def test_floats_and_fragments_compile(tables, tmp_path, fonts):
     log = compile_document(tmp_path, body, fonts)
     assert "Missing character" not in log
     assert "undefined on input" not in log.replace("Reference `tab:x_1' on page 1 undefined on input", "")
+
+
+def compile_table(table, folder, **options):
+    """Compile with the packages that the table names, as often as its cross-references and widths need."""
+    latex = table.to_latex(folder / "table.tex", **options)
+    packages = re.match("% needs: (.*)", latex)[1].replace(" ", "")
+    for _ in range(3):
+        log = compile_document(folder, r"\input{table}", packages=packages)
+    return log
+
+
+def words_of(pdf):
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext is not installed")
+    run = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, text=True, check=True)
+    return run.stdout
+
+
+def long_table(rows, facts=()):
+    panels = [Panel(f"Equation {p}", [(f"term {p}.{i}", i / 8, 3.2e44) for i in range(rows // 8)]) for p in range(8)]
+    columns = [Column("coef.", ".4f"), Column("Std.\nerror", ".4f", group="g")]
+    return Table(columns, panels, title="A long one", facts=facts, notes=["First note.", "Last note. " * 30], key="l")
+
+
+@pytest.mark.skipif(not has_style("longtable.sty"), reason="longtable is not installed")
+@pytest.mark.parametrize("fragment", [False, True])
+@pytest.mark.parametrize("rows", [48, 176])
+def test_a_long_table_breaks_over_pages(tmp_path, rows, fragment):
+    facts = [Fact("Formula", "y ~ " + 9 * "education + "), Fact("Rows", 3048, ",d"), Fact("Persons", 381)]
+    log = compile_table(long_table(rows, facts), tmp_path, fragment=fragment)
+    assert "Overfull" not in log
+    assert "Float too large" not in log
+    text = words_of(tmp_path / "main.pdf")
+    for p in range(8):
+        assert f"Equation {p}" in text
+        for i in range(rows // 8):
+            assert f"term {p}.{i} " in text
+    pages = int(re.search(r"\((\d+) pages?", log)[1])
+    assert pages == (2 if rows == 48 else 5)
+    assert text.count("coef.") == pages
+    assert text.count("(continued)") == pages - 1
+    assert text.count("Last note.") == 30
+    assert ("A long one" in text) is not fragment
+
+
+@pytest.mark.skipif(not has_style("longtable.sty"), reason="longtable is not installed")
+def test_long_tables_of_every_kind_compile(tables, tmp_path):
+    hard = tables[0]
+    rows = [row for row in hard.rows for _ in range(12)]
+    for table in (
+        Table(hard.columns, rows, title=hard.title, key="k", facts=hard.facts, notes=hard.notes),
+        Table(hard.columns, rows, key="k"),
+        Table([], [("a",) for _ in range(60)]),
+        Table(["n"], [("", 1)] * 60, title="T"),
+    ):
+        assert "longtable" in table.to_latex()
+        assert "Missing character" not in compile_table(table, tmp_path)
+        compile_table(table, tmp_path, fragment=True)
+
+
+@pytest.mark.skipif(not has_style("threeparttable.sty"), reason="threeparttable is not installed")
+@pytest.mark.parametrize(
+    "label", ["Empirical", "Empirical, as printed (improper)", "A model with a name of very many words (improper)"]
+)
+def test_a_comparison_fits_the_page(tmp_path, label):
+    first, second = "Perplexity", "Difference to Empirical"
+    columns = [
+        Column("All", ".3f", first),
+        Column("95% CI", group=first, align="right"),
+        Column("With\nhistory", ".3f", first),
+        Column("Nats", ".4f", second),
+        Column("Ratio", ".3f", second),
+        Column("p", "pvalue", second),
+        Column("Accu-\nracy", ".3f"),
+        Column("Para-\nmeters", ",d"),
+        Column("Fit,\nsec.", ".1f"),
+    ]
+    cells = (4.571, "[4.098, 5.099]", 4.228, -0.0258, 0.975, 0.0001, 0.523, 3465, 12.3)
+    table = Table(
+        columns, [(label, *cells), ("\u00a0\u00a0SE, test", *([None] * 9))], title="T", header="Model", notes="N."
+    )
+    log = compile_table(table, tmp_path)
+    assert "Overfull" not in log
+    text = " ".join(words_of(tmp_path / "main.pdf").split())
+    assert all(word in text for word in label.split())
+
+
+@pytest.mark.skipif(not has_style("threeparttable.sty"), reason="threeparttable is not installed")
+def test_facts_and_titles_wider_than_the_page_are_set_below_each_other(tmp_path):
+    facts = [
+        Fact("A statistic with a long name", "its value of 28 characters"),
+        Fact("Another one with a name", "m" * 20),
+    ]
+    panel = Panel("A title of many words " * 6, [("a", 1.0)])
+    assert "Overfull" not in compile_table(Table(["n"], [panel], title="T", facts=facts), tmp_path)
+
+
+@pytest.mark.skipif(not has_style("longtable.sty"), reason="longtable is not installed")
+def test_wide_spanning_headings_and_wrapped_labels_fit_the_page(tmp_path):
+    columns = [Column(f"c{j}", ".2e", f"A spanning heading {j}") for j in range(3)]
+    labels = ["lag(occupation)[Managers, officials and proprietors]", "A model with many covariates, see notes"]
+    table = Table(columns, [(label, 3.2e44, -1e-5, None) for label in labels * 17], title="T")
+    log = compile_table(table, tmp_path)
+    assert r"\allowbreak" in table.to_latex()
+    assert "Overfull" not in log
+    assert "Float too large" not in log

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from econllm.choices import ChoiceSet
 from econllm.errors import DataError, MissingColumnError, OptionError
 from econllm.text import Columns, ResumeTemplate, is_token_prefix
+from econllm.text.wording import words_for
 
 COLUMNS = Columns("year", static=("sex",), dynamic=("educ",), lagged=("wage",), labels={"educ": "years of school"})
 JOBS = ChoiceSet([1, 2], ["Clerk", "Cook"])
@@ -112,6 +113,46 @@ def test_every_kind_of_value() -> None:
     lines = ResumeTemplate(opening="", missing="?").render_full(frame, columns, [0], JOBS, [0, 1])[0].splitlines()
     assert lines[0] == "1980-05-01 (union: yes; wage: 13.7; kids: 2; place: North; mixed: yes; blank: ?): Clerk"
     assert lines[1] == "1981-05-01 (union: no; wage: 2; kids: ?; place: ?; mixed: 1; blank: x): Cook"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.028854347803183, "1.02885"),
+        (13.75, "13.75"),
+        (1980.0, "1980"),
+        (12345678.0, "12345678"),
+        (1234567.25, "1234567"),
+        (999999.7, "1000000"),
+        (-0.000012345678, "-1.23457e-05"),
+        (1e20, "1e+20"),
+        (np.float32(0.1), "0.1"),
+        (float("inf"), "inf"),
+        (2**60, "1152921504606846976"),
+    ],
+)
+def test_numbers_have_at_most_six_significant_digits(value, text) -> None:
+    assert words_for(value) == text
+
+
+def test_value_labels_of_the_columns_are_words_unless_the_template_has_its_own() -> None:
+    frame = pd.DataFrame({"year": [1, 2], "sex": [1.0, 1.0], "region": [3, 4], "wage": [7, 8]})
+    labels = {
+        "sex": {1: "male", 2: "female"},
+        "region": {np.int64(3): "South", 4: "West"},
+        "wage": {7: "low"},
+        "other": {},
+    }
+    columns = Columns("year", ("sex",), ("region",), ("wage",), values={**labels, "year": {1: "wave 1"}})
+    template = ResumeTemplate(opening="", closing="", values={"region": {4: "the West"}})
+    assert template.render_full(frame, columns, [0], JOBS, [0, 1])[0].splitlines() == [
+        "About this person: sex: male.",
+        "wave 1 (region: South): Clerk [wage: low]",
+        "2 (region: the West): Cook [wage: 8]",
+    ]
+    broken = Columns("year", ("sex",), values={"sex": {1: "a\nb"}})
+    with pytest.raises(DataError, match="line break"):
+        ResumeTemplate().render_full(frame, broken, [0], JOBS, [0, 1])
 
 
 titles_strategy = st.lists(
