@@ -85,7 +85,13 @@ def read_sample(data: Data, outcome: str | None, choices: ChoiceSet) -> Sample:
         position = data.outcome
         if data.choices.codes != choices.codes:
             values = pd.Series(data.choices.index.to_numpy(dtype=object)[position], name=str(data.roles.occupation))
-            position = choices.positions(values, str(data.roles.occupation))
+            try:
+                position = choices.positions(values, str(data.roles.occupation))
+            except DataError as error:
+                raise DataError(
+                    f"{error} Panels made apart share their choices if both get the same ChoiceSet: "
+                    "titles=ChoiceSet.from_titles(titles)."
+                ) from None
         return Sample(data.index, position, data.origin_ids, data.is_first, data.sampling_weights, True)
     if not isinstance(data, pd.DataFrame):
         raise DataError(f"data is a {type(data).__name__}; give a CareerPanel or a pandas DataFrame.")

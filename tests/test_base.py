@@ -256,3 +256,13 @@ def test_summaries_of_data_frames_speak_of_rows_only() -> None:
     assert "Rows:" in text
     assert "Persons" not in text
     assert "First records" not in text
+
+
+def test_panels_made_apart_are_told_how_to_share_their_choices() -> None:
+    titles = {1: "Clerk", 2: "Cook", 3: "Nurse"}
+    df = pd.DataFrame({"id": [1, 1, 2, 2], "t": [0, 1, 0, 1], "job": [1, 2, 2, 3]})
+    apart = [CareerPanel(df[df["id"] == i], "id", "t", "job", titles=titles) for i in (1, 2)]
+    with pytest.raises(DataError, match=r"1 rows? hold.* 3\. .*titles=ChoiceSet\.from_titles\(titles\)"):
+        Empirical().fit(apart[0]).perplexity(apart[1])
+    shared = [CareerPanel(df[df["id"] == i], "id", "t", "job", titles=ChoiceSet.from_titles(titles)) for i in (1, 2)]
+    assert np.isfinite(Empirical().fit(shared[0]).perplexity(shared[1]).value)

@@ -31,7 +31,8 @@ class Block:
     matrix : scipy.sparse.csr_array or numpy.ndarray, shape (n, k)
         Sparse where a factor takes part, else dense.
     kind : {"factor", "numeric"}
-        Whether the columns are indicators only; columns with numbers in them are scaled before they are penalised.
+        Whether the columns are indicators (or shares, averages of indicators); columns with other numbers in them are
+        scaled before they are penalised.
     """
 
     name: str
@@ -109,7 +110,7 @@ def align(value: NumericValue, suffixes: tuple[str, ...], text: str) -> NumericV
         rows = len(np.unique(entries.row[place < 0]))
         raise UnseenLevelError(f"{text}: {rows} rows have levels that the model never saw: {listing(found)}.")
     matrix = sparse.csr_array((entries.data, (entries.row, place)), shape=(len(value), len(suffixes)))
-    return NumericValue(matrix, suffixes, value.truncated)
+    return NumericValue(matrix, suffixes, value.truncated, value.shares)
 
 
 def observed(value: FactorValue) -> FactorValue:
@@ -169,7 +170,8 @@ def encode(value: Value, text: str, reduced: bool) -> Block:
     ('x[b]',)
     """
     if isinstance(value, NumericValue):
-        return Block(text, tuple(f"{text}{suffix}" for suffix in value.suffixes), value.matrix, "numeric")
+        kind: Kind = "factor" if value.shares else "numeric"
+        return Block(text, tuple(f"{text}{suffix}" for suffix in value.suffixes), value.matrix, kind)
     n, k = len(value.codes), len(value.levels)
     matrix = sparse.csr_array(
         (np.ones(n), value.codes.astype(np.int32), np.arange(n + 1, dtype=np.int32)), shape=(n, k)

@@ -179,7 +179,7 @@ class History:
         if (codes < 0).any():
             raise FormulaError(f"bag({getattr(x, 'name', '...')}) meets missing values; fill or drop them first.")
         matrix = sparse.coo_array((1.0 / earlier[row], (row, codes)), shape=(len(earlier), len(value.levels)))
-        return NumericValue(matrix.tocsr(), tuple(f"[{level}]" for level in value.levels))
+        return NumericValue(matrix.tocsr(), tuple(f"[{level}]" for level in value.levels), shares=True)
 
     def _frozen(self, x: pd.Series) -> pd.Index | None:
         return self.levels.get(x.name) if x is self.columns.get(str(x.name), x) else None

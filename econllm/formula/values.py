@@ -67,6 +67,8 @@ class NumericValue:
         What follows the term's text in each column's name; empty for a single column.
     truncated : float or None
         Share of the rows whose text was longer than an encoder reads, for embeddings.
+    shares : bool
+        Whether the columns are shares of a whole, averages of indicators, which are penalised like these.
 
     Examples
     --------
@@ -77,6 +79,7 @@ class NumericValue:
     matrix: Matrix
     suffixes: tuple[str, ...]
     truncated: float | None = None
+    shares: bool = False
 
     def __len__(self) -> int:
         return int(self.matrix.shape[0])
@@ -88,7 +91,7 @@ class NumericValue:
 
     def take(self, rows: np.ndarray) -> NumericValue:
         """Keep some rows."""
-        return NumericValue(self.matrix[rows], self.suffixes, self.truncated)
+        return NumericValue(self.matrix[rows], self.suffixes, self.truncated, self.shares)
 
 
 Value = FactorValue | NumericValue

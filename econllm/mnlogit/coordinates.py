@@ -84,7 +84,9 @@ class Scaling:
     shift : numpy.ndarray, shape (p + q,)
         Subtracted from dense columns where there is an intercept to make up for it; zero elsewhere.
     scale : numpy.ndarray, shape (p + q,)
-        Divides numeric columns: their standard deviation, or one where that is zero.
+        Divides numeric columns. Dense ones: their standard deviation. Sparse ones (interactions of numbers with
+        factors): their root mean square over the rows where they are not zero, so that the column of a rare level
+        weighs like its indicator and is penalised as strongly. One where there is no variance.
     constant : numpy.ndarray of bool, shape (p + q,)
         Numeric columns without variance.
     """
@@ -119,8 +121,9 @@ class Scaling:
         n, p = x.sparse.shape
         w = np.full(n, 1 / max(n, 1)) if weights is None else weights / weights.sum()
         mean = np.concatenate([np.asarray(x.sparse.T @ w), w @ x.dense.astype(np.float64, copy=False)])
+        on = np.asarray((x.sparse != 0).astype(np.float64).T @ w)
         square = np.asarray(x.sparse.multiply(x.sparse).T @ w)
-        spread = np.sqrt(np.maximum(square - mean[:p] ** 2, 0))
+        spread = np.sqrt(np.divide(square, on, out=np.zeros(p), where=on > 0))
         deviation = np.empty(x.dense.shape[1])
         for j in range(len(deviation)):
             deviation[j] = np.sqrt(w @ (x.dense[:, j].astype(np.float64) - mean[p + j]) ** 2)
