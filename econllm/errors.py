@@ -52,10 +52,6 @@ class ModelNotFoundError(EconLLMError, OSError):
     """The weights of a language model or encoder are not on this machine."""
 
 
-class DependencyError(EconLLMError, ImportError):
-    """An optional package is needed and not installed."""
-
-
 class EconLLMWarning(UserWarning):
     """Base class of every warning of the package."""
 

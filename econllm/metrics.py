@@ -220,14 +220,31 @@ def check_level(level: float) -> None:
         raise OptionError(f"level={level!r} is not allowed: give a number between 0 and 1.{hint}")
 
 
-def accuracy(log_proba: np.ndarray, outcome: np.ndarray) -> float:
-    """Share of rows whose most probable outcome is the realised one.
+def hits(log_proba: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+    """Whether the most probable outcome is the realised one, row by row; the mean is the accuracy.
+
+    Parameters
+    ----------
+    log_proba : numpy.ndarray, shape (n, choices)
+        Log probability of every outcome.
+    outcome : numpy.ndarray of int, shape (n,)
+        Position of the realised outcome.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n,)
+
+    Raises
+    ------
+    DataError
+        Without rows.
 
     Examples
     --------
-    >>> accuracy(np.log([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]))
-    0.5
+    >>> hits(np.log([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1])).tolist()
+    [1.0, 0.0]
     """
     if not len(outcome):
         raise DataError("there are no rows to evaluate.")
-    return float(np.mean(np.argmax(log_proba, axis=1) == outcome))
+    out: np.ndarray = (np.argmax(log_proba, axis=1) == outcome).astype(np.float64)
+    return out

@@ -11,7 +11,6 @@ from econllm.errors import OptionError, check_option
 if TYPE_CHECKING:
     import torch
 
-Penalty = Literal["l2"]
 Normalization = Literal["proper", "printed"]
 Pooling = Literal["mean", "cls", "pooler"]
 Missing = Literal["raise", "drop"]
@@ -48,6 +47,20 @@ def resolve_seed(seed: Seed) -> np.random.SeedSequence:
     if seed is None or (isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0):
         return np.random.SeedSequence(None if seed is None else int(seed))
     raise OptionError(f"seed={seed!r} is not a seed: give a non-negative integer, a SeedSequence, a Generator or None.")
+
+
+def child_seed(seed: np.random.SeedSequence, child: int) -> np.random.SeedSequence:
+    """Seed of one of several independent parts, such as a replication.
+
+    It depends on the number of the child and not on how many there are; and unlike ``spawn`` it leaves the parent as it
+    was, so that the same SeedSequence gives the same children again.
+
+    Examples
+    --------
+    >>> child_seed(np.random.SeedSequence(0), 3).spawn_key
+    (3,)
+    """
+    return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, child))
 
 
 def resolve_device(device: str = "auto") -> torch.device:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from econllm.errors import DataError, OptionError, check_number, check_option
 from econllm.files import replacing
-from econllm.options import Seed, resolve_seed
+from econllm.options import Seed, child_seed, resolve_seed
 
 Draws = Literal["exponential", "multinomial"]
 _MANIFEST = "bootstrap.json"
@@ -52,17 +52,6 @@ def person_weights(persons: Sequence[Any] | np.ndarray, seed: Seed, draws: Draws
     else:
         values = np.bincount(generator.integers(n, size=n), minlength=n).astype(np.float64)
     return pd.Series(values / values.mean(), index=pd.Index(persons), name="weight")
-
-
-def child_seed(seed: np.random.SeedSequence, replication: int) -> np.random.SeedSequence:
-    """Seed of one replication: it depends on the number of the replication, not on how many there are.
-
-    Examples
-    --------
-    >>> child_seed(np.random.SeedSequence(0), 3).spawn_key
-    (3,)
-    """
-    return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, replication))
 
 
 def run_replications(

@@ -29,7 +29,6 @@ def test_every_error_and_warning_has_a_common_base() -> None:
         ("OptionError", ValueError),
         ("DataError", ValueError),
         ("ModelNotFoundError", OSError),
-        ("DependencyError", ImportError),
     ],
 )
 def test_errors_are_also_of_the_builtin_kind(kind: str, builtin: type) -> None:

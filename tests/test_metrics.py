@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from econllm.errors import DataError, OptionError
-from econllm.metrics import MeanScore, accuracy, mean_score, perplexity
+from econllm.metrics import MeanScore, hits, mean_score, perplexity
 
 
 def clustered_scores(rng: np.random.Generator, clusters: int) -> tuple[np.ndarray, np.ndarray]:
@@ -98,8 +98,9 @@ def test_refused() -> None:
     with pytest.raises(OptionError, match=r"level=95 .* between 0 and 1. Did you mean 0.95"):
         perplexity(np.array([-1.0, -1]), np.arange(2), level=95)
     with pytest.raises(DataError, match="no rows"):
-        accuracy(np.zeros((0, 2)), np.zeros(0))
+        hits(np.zeros((0, 2)), np.zeros(0))
 
 
 def test_accuracy() -> None:
-    assert accuracy(np.log([[0.2, 0.8], [0.7, 0.3], [0.6, 0.4]]), np.array([1, 1, 0])) == pytest.approx(2 / 3)
+    found = hits(np.log([[0.2, 0.8], [0.7, 0.3], [0.6, 0.4]]), np.array([1, 1, 0]))
+    assert found.mean() == pytest.approx(2 / 3)

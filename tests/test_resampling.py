@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from econllm.errors import DataError, OptionError
-from econllm.resampling import child_seed, fingerprint, person_weights, run_replications
+from econllm.options import child_seed
+from econllm.resampling import fingerprint, person_weights, run_replications
 
 
 def draw(seed):

@@ -11,7 +11,7 @@ import pandas as pd
 from econllm.choices import ChoiceSet
 from econllm.datasets.occ1990dd import load_occ1990dd
 from econllm.errors import OptionError, check_number, check_option
-from econllm.options import Seed, resolve_seed
+from econllm.options import Seed, child_seed, resolve_seed
 from econllm.panel import CareerPanel
 
 Process = Literal["mnl", "two_stage"]
@@ -138,9 +138,8 @@ def _bounds(records: tuple[int, int]) -> tuple[int, int]:
 
 
 def _generators(root: np.random.SeedSequence, count: int) -> list[np.random.Generator]:
-    """Independent streams; children are made by key because `spawn` would change the caller's SeedSequence."""
-    keys = [(*root.spawn_key, child) for child in range(count)]
-    return [np.random.default_rng(np.random.SeedSequence(root.entropy, spawn_key=key)) for key in keys]
+    """Independent streams."""
+    return [np.random.default_rng(child_seed(root, child)) for child in range(count)]
 
 
 def _choice_set(occupations: int) -> ChoiceSet:

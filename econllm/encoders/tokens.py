@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any, NamedTuple
@@ -20,7 +20,6 @@ _CHUNK = 4096
 _LOCK = threading.Lock()
 
 Tokens = np.ndarray
-Tokenize = Callable[[Sequence[str]], list[Tokens]]
 
 
 class Kept(NamedTuple):
@@ -29,10 +28,6 @@ class Kept(NamedTuple):
     header: int
     first: int
     skip: int
-
-    def drops(self, header: int, records: Sequence[int]) -> bool:
-        """Whether anything of a résumé with these lengths is left out."""
-        return self.header < header or (self.first > 0 and len(records) > 0) or self.skip > 0
 
 
 def shorten(header: int, records: Sequence[int], budget: int) -> Kept:

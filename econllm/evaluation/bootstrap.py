@@ -11,7 +11,7 @@ import pandas as pd
 
 from econllm.base import Estimator, Results
 from econllm.errors import DataError, OptionError, check_option
-from econllm.options import Seed
+from econllm.options import Seed, child_seed
 from econllm.panel import CareerPanel
 from econllm.resampling import Draws, check_replications, fingerprint, person_weights, run_replications
 from econllm.sample import Data
@@ -120,9 +120,7 @@ class _Task:
 
     def __call__(self, seed: np.random.SeedSequence) -> np.ndarray:
         # Children by number, so that the draw of persons does not change when a model is added.
-        for_weights, *for_fits = (
-            np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, i)) for i in range(len(self.models) + 1)
-        )
+        for_weights, *for_fits = (child_seed(seed, i) for i in range(len(self.models) + 1))
         weights = person_weights(np.unique(self.train.origin_ids), for_weights, self.draws)
         group = np.unique(self.test.origin_ids, return_inverse=True)[1]
         out = np.empty((len(self.models), group.max() + 1))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from econllm import metrics
 from econllm.base import Results
-from econllm.errors import DataError, OptionError, check_number, did_you_mean
+from econllm.errors import DataError, OptionError, did_you_mean
 from econllm.evaluation.bootstrap import Bootstrap, check_models, panel_digest
 from econllm.sample import Data, Sample, cluster_labels, evaluation_weights, group_labels, groups_of
 from econllm.tables import Column, Panel, Row, Table, interval
@@ -210,7 +210,7 @@ def compare(
     wrong = [name for name, result in fitted.items() if not isinstance(result, Results)]
     if wrong:
         raise OptionError(f"model {wrong[0]!r} is a {type(fitted[wrong[0]]).__name__}, not a result: fit it first.")
-    check_number("level", level, above=0)
+    metrics.check_level(level)
     if not len(test):
         raise DataError("the test sample has no rows.")
     scored = {str(name): _score(str(name), result, test) for name, result in fitted.items()}
@@ -259,7 +259,7 @@ def _score(name: str, result: Results, test: Data) -> _Scored:
     log_proba = result.log_proba(test)
     outcome = sample.outcome[kept]
     scores = log_proba[np.arange(len(outcome)), outcome]
-    hits = (np.argmax(log_proba, axis=1) == outcome).astype(np.float64)
+    hits = metrics.hits(log_proba, outcome)
     return _Scored(result, sample, kept, scores, hits, np.exp(log_proba).sum(axis=1))
 
 

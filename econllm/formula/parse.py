@@ -163,19 +163,6 @@ def names_in(factor: Factor) -> frozenset[str]:
     return frozenset(node.id for node in ast.walk(tree_of(factor)) if isinstance(node, ast.Name))
 
 
-def calls_in(factor: Factor) -> frozenset[str]:
-    """Names that a factor calls, methods included.
-
-    Examples
-    --------
-    >>> sorted(calls_in(Factor("scale(x.diff())", False)))
-    ['diff', 'scale']
-    """
-    called = [node.func for node in ast.walk(tree_of(factor)) if isinstance(node, ast.Call)]
-    names = [f.id if isinstance(f, ast.Name) else f.attr if isinstance(f, ast.Attribute) else "" for f in called]
-    return frozenset(names)
-
-
 def functions_in(factor: Factor) -> frozenset[str]:
     """Names that a factor calls as functions, methods excluded.
 

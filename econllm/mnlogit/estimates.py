@@ -11,6 +11,28 @@ from econllm.formula import DesignSpec
 from econllm.mnlogit.solver import Report
 
 
+def reserved_probability(pseudo_count: float, rows: int, unseen: int) -> float:
+    """Probability of each outcome of the choice set that never occurred in estimation.
+
+    Parameters
+    ----------
+    pseudo_count : float
+        Records that such an outcome is taken to have.
+    rows, unseen : int
+        Size of the estimation sample, and the number of such outcomes.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> reserved_probability(0.5, rows=99, unseen=2)
+    0.005
+    """
+    return pseudo_count / (rows + pseudo_count * unseen)
+
+
 @dataclass(frozen=True)
 class Estimates:
     """Numbers behind :class:`MNLogitResults`, in the units of the data.

@@ -26,7 +26,7 @@ from econllm.errors import (
 )
 from econllm.formula import Design, DesignSpec, parse
 from econllm.mnlogit.covariance import nonrobust
-from econllm.mnlogit.estimates import Estimates
+from econllm.mnlogit.estimates import Estimates, reserved_probability
 from econllm.mnlogit.results import MNLogitResults
 from econllm.mnlogit.setup import Setup
 from econllm.mnlogit.solver import Solution, solve
@@ -163,11 +163,12 @@ class MNLogit(Estimator):
             raise OptionError(
                 "checkpoint has no effect on MNLogit, which keeps no state between iterations; leave it out."
             )
-        choices = _choices(data, parse(self.formula).outcome)
+        outcome = parse(self.formula).outcome
+        choices = _choices(data, outcome)
         if self.base is not None and self.base not in choices:
             raise OptionError(f"base={self.base!r} is not an outcome.{did_you_mean(self.base, choices.codes)}")
         row_weights = fit_weights(data, weights, self.weighted)
-        everyone = read_sample(data, parse(self.formula).outcome, choices)
+        everyone = read_sample(data, outcome, choices)
         spec, design = DesignSpec.fit(
             self.formula, data, full=self.penalty is not None, missing=self.missing, context=self.context
         )
@@ -251,7 +252,7 @@ class MNLogit(Estimator):
         sample, problem = setup.sample, setup.problem
         unseen = tuple(code for i, code in enumerate(choices.codes) if i not in set(setup.seen))
         free = problem.outcomes if self.penalty else problem.outcomes - 1
-        reserved = self.pseudo_count / (problem.rows + self.pseudo_count * len(unseen))
+        reserved = reserved_probability(self.pseudo_count, problem.rows, len(unseen))
         return FitInfo(
             rows=problem.rows,
             persons=len(np.unique(sample.clusters)) if sample.of_panel else None,

@@ -10,7 +10,7 @@ import numpy as np
 
 from econllm.base import summary_facts
 from econllm.choices import ChoiceSet
-from econllm.mnlogit.estimates import Estimates
+from econllm.mnlogit.estimates import Estimates, reserved_probability
 from econllm.tables import Column, Fact, Panel, Row, Table, interval
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _notes(results: MNLogitResults, estimates: Estimates) -> list[str]:
     if e.omitted:
         notes.append(f"Omitted, spanned by other columns: {', '.join(e.omitted)}.")
     if unseen:
-        share = results.model.pseudo_count / (e.rows + results.model.pseudo_count * len(unseen))
+        share = reserved_probability(results.model.pseudo_count, e.rows, len(unseen))
         notes.append(
             f"{len(unseen)} outcomes of the choice set never occur; each has a reserved probability of {share:.2g}."
         )

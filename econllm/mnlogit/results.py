@@ -16,7 +16,7 @@ from econllm.errors import DataError
 from econllm.formula import Design, DesignSpec
 from econllm.metrics import check_level
 from econllm.mnlogit.coordinates import stack
-from econllm.mnlogit.estimates import Estimates
+from econllm.mnlogit.estimates import Estimates, reserved_probability
 from econllm.mnlogit.report import summary_table
 from econllm.mnlogit.solver import Report, log_proba
 from econllm.sample import Data
@@ -93,7 +93,7 @@ class MNLogitResults(Results):
         if x.columns != e.columns:
             raise DataError("the formula gives other columns on these data than at estimation.")
         unseen = len(self.choices) - len(e.seen)
-        reserved = self.model.pseudo_count / (e.rows + self.model.pseudo_count * unseen)
+        reserved = reserved_probability(self.model.pseudo_count, e.rows, unseen)
         for rows, values in log_proba(x.sparse, x.dense, e.slopes, e.intercepts):
             out = np.full((len(values), len(self.choices)), np.log(reserved))
             out[:, e.seen] = values + np.log1p(-reserved * unseen)

@@ -3,7 +3,8 @@ import pytest
 
 import econllm as el
 from econllm.errors import DataError, OptionError
-from econllm.resampling import child_seed, person_weights
+from econllm.options import child_seed
+from econllm.resampling import person_weights
 
 MODELS = {
     "Empirical": el.Empirical(),
@@ -25,7 +26,7 @@ def boot(parts):
 def test_scores_are_those_of_refits_on_weighted_persons(boot, parts):
     train, _, test = parts
     seed = child_seed(np.random.SeedSequence(1), 2)
-    weights = person_weights(train.persons, np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 0)))
+    weights = person_weights(train.persons, child_seed(seed, 0))
     refit = el.Empirical().fit(train, weights=weights)
     expected = refit.log_likelihood(test).groupby(test.person_ids).sum()
     assert np.allclose(boot.scores[2, 0], expected, atol=1e-12)
