@@ -22,8 +22,12 @@ _HOMES = {
     "similarity": "econllm.encoders",
     "Empirical": "econllm.empirical",
     "EmpiricalResults": "econllm.empirical",
-    "MNLogit": "econllm.mnlogit",
-    "MNLogitResults": "econllm.mnlogit",
+    "MNLogit": "econllm.mnlogit.model",
+    "MNLogitResults": "econllm.mnlogit.results",
+    "MarginalEffects": "econllm.mnlogit.marginal",
+    "TwoStageMNLogitResults": "econllm.mnlogit.two_stage",
+    "mnlogit": "econllm.mnlogit.function",
+    "table": "econllm.regtable",
     "Estimator": "econllm.base",
     "Results": "econllm.base",
     "Perplexity": "econllm.metrics",
@@ -47,6 +51,7 @@ __all__ = [
     "Estimator",
     "MNLogit",
     "MNLogitResults",
+    "MarginalEffects",
     "Oracle",
     "Perplexity",
     "Results",
@@ -54,6 +59,7 @@ __all__ = [
     "ResumeTemplate",
     "SentenceEncoder",
     "Table",
+    "TwoStageMNLogitResults",
     "__version__",
     "bootstrap",
     "compare",
@@ -61,7 +67,9 @@ __all__ = [
     "embed",
     "errors",
     "load",
+    "mnlogit",
     "similarity",
+    "table",
 ]
 
 if TYPE_CHECKING:
@@ -75,8 +83,9 @@ if TYPE_CHECKING:
     from econllm.evaluation.compare import Comparison, compare
     from econllm.io import load
     from econllm.metrics import Perplexity
-    from econllm.mnlogit import MNLogit, MNLogitResults
+    from econllm.mnlogit import MarginalEffects, MNLogit, MNLogitResults, TwoStageMNLogitResults, mnlogit
     from econllm.panel import CareerPanel
+    from econllm.regtable import table
     from econllm.tables import Table
     from econllm.text import Resume, ResumeTemplate
 

@@ -84,6 +84,11 @@ class Estimator(abc.ABC):
         """Options that `fit` chooses from the data, such as alpha; :attr:`Results.chosen` gives what they became."""
         return ()
 
+    @property
+    def without_inference(self) -> Self:
+        """The same model without standard errors, for refits of which only predictions are used."""
+        return self
+
     @abc.abstractmethod
     def fit(
         self,
@@ -204,7 +209,7 @@ class Results(abc.ABC):
         return None
 
     @property
-    def chosen(self) -> dict[str, float]:
+    def chosen(self) -> dict[str, Any]:
         """Values that the model's automatic options took; empty where there are none."""
         return {}
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+import os
+import sys
+import warnings
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -74,6 +77,32 @@ class TruncationWarning(EconLLMWarning):
 
 class InfiniteScoreWarning(EconLLMWarning):
     """Some observed outcomes have probability zero, so a perplexity is infinite."""
+
+
+def warn(message: str, category: type[EconLLMWarning]) -> None:
+    """Warn with the place of the user's own call, however deep in the package the reason was found.
+
+    Parameters
+    ----------
+    message : str
+        The warning.
+    category : type
+        Its kind.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn("x is constant", CollinearityWarning)
+    >>> str(caught[0].message)
+    'x is constant'
+    """
+    level, frame = 1, sys._getframe()
+    inside = os.path.dirname(__file__) + os.sep
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def did_you_mean(value: Hashable, allowed: Iterable[Hashable]) -> str:

@@ -25,6 +25,7 @@ _CLASSES = {
     "EmpiricalResults": ("econllm.empirical", "Empirical"),
     "MNLogitResults": ("econllm.mnlogit", "MNLogit"),
     "OracleResults": ("econllm.datasets", "Oracle"),
+    "TwoStageMNLogitResults": ("econllm.mnlogit", "MNLogit"),
 }
 
 

@@ -13,7 +13,16 @@ from econllm.choices import MISSING_TEXT, ChoiceSet, plain_code
 from econllm.description import PanelDescription, describe_panel
 from econllm.errors import DataError, OptionError, check_number, did_you_mean, listing
 from econllm.options import Seed, resolve_seed
-from econllm.records import Roles, check_roles, check_rows, freeze_levels, names_of, read_choices, sorted_frame
+from econllm.records import (
+    Roles,
+    check_roles,
+    check_rows,
+    columns_by_outcome,
+    freeze_levels,
+    names_of,
+    read_choices,
+    sorted_frame,
+)
 from econllm.text import Columns, Resume, ResumeTemplate
 
 
@@ -49,7 +58,8 @@ class CareerPanel:
         :func:`econllm.datasets.read_stata`, else the codes themselves.
     static, dynamic : sequence of hashable
         Columns known before the occupation of the same record: constant within persons (sex, birth year) or not
-        (education, region).
+        (education, region). ``"wage[alt]"`` stands for the columns ``wage[code]`` of all occupations, which formulas
+        read right of a bar and résumés leave out.
     lagged : sequence of hashable
         Columns that describe the record's job (hours, wage, union). They reach a model only from earlier records.
     weights : hashable, optional
@@ -95,11 +105,12 @@ class CareerPanel:
             raise DataError(f"df is a {type(df).__name__}; give a pandas DataFrame with one row per person and time.")
         before = names_of("static", static), names_of("dynamic", dynamic)
         roles = Roles(person, time, occupation, *before, names_of("lagged", lagged), weights)
-        check_roles(df, roles, titles)
+        check_roles(df, roles.described, titles)
         if template is not None and not isinstance(template, ResumeTemplate):
             raise OptionError(f"template is a {type(template).__name__}; give a ResumeTemplate or None.")
-        check_rows(df, roles)
+        check_rows(df, roles.described)
         choices = read_choices(df, occupation, titles)
+        roles = columns_by_outcome(df, roles, choices, titles)
         if MISSING_TEXT in (*choices.codes, *choices.titles):
             raise DataError(
                 f"an occupation of {occupation!r} has the code or title {MISSING_TEXT!r}, which is reserved for 'no "
@@ -325,7 +336,8 @@ class CareerPanel:
     @property
     def _text_columns(self) -> Columns:
         roles, words = self._roles, self._value_labels
-        return Columns(roles.time, roles.static, roles.dynamic, roles.lagged, self._labels, values=words)
+        static, dynamic = roles.of_records
+        return Columns(roles.time, static, dynamic, roles.lagged, self._labels, values=words)
 
     # Other panels made from this one
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _SUFFIXES = (".png", ".pdf", ".svg")
 # Dark blue and a light grey differ in lightness alone, so they survive grey print and every kind of colour vision.
 _INK, _GUIDE = "#004488", "#777777"
+_BAND = "#c9d6e6"
+# Lines of one colour, told apart by their strokes.
+_STROKES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2, 1, 2, 1, 2)))
 _LINE_LENGTH = 44
 # Inches: the plotted area, a character of a label, a line of a label, and the room for axis and title.
 _AREA, _CHARACTER, _LINE, _FRAME = 3.8, 0.075, 0.17, 0.75
@@ -92,6 +95,77 @@ def forest(
     axes.set_xlabel(xlabel, parse_math=False)
     if title:
         figure.suptitle(textwrap.fill(title, _title_length(figure)), fontsize=11, parse_math=False)
+    if target is not None:
+        _save(figure, target)
+    return figure
+
+
+def penalty_path(
+    alpha: ArrayLike,
+    scores: ArrayLike,
+    std_errors: ArrayLike,
+    sizes: ArrayLike,
+    terms: Sequence[str],
+    *,
+    chosen: float,
+    path: str | os.PathLike[str] | None = None,
+) -> Figure:
+    """Draw held-out scores and the sizes of coefficients along the weights of a penalty.
+
+    Parameters
+    ----------
+    alpha : array_like of float, shape (candidates,)
+        Weights of the penalty, positive.
+    scores, std_errors : array_like of float, shape (candidates,)
+        Mean held-out log-likelihood in nats, and its standard error.
+    sizes : array_like of float, shape (candidates, terms)
+        Norm of the coefficients of every term.
+    terms : sequence of str
+        Their names; the largest at the weakest penalty are named in the figure.
+    chosen : float
+        Where to draw a dashed vertical line.
+    path : str or path, optional
+        File to save as well: .png, .pdf or .svg.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    OptionError
+        If the file cannot be written because of its ending or its folder.
+
+    Examples
+    --------
+    >>> figure = penalty_path([0.01, 0.1], [-1.5, -1.6], [0.02, 0.02], [[2.0], [0.5]], ["educ"], chosen=0.01)
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['held-out log-likelihood', 'norm of coefficients']
+    """
+    from matplotlib.figure import Figure
+
+    weights, means, errors, norms = (np.asarray(v, dtype=np.float64) for v in (alpha, scores, std_errors, sizes))
+    target = None if path is None else _check_target(path)
+    figure = Figure(figsize=(5.6, 5.2), layout="constrained", dpi=100)
+    above, below = figure.subplots(2, 1, sharex=True)
+    above.fill_between(weights, means - errors, means + errors, color=_BAND, linewidth=0)
+    above.plot(weights, means, color=_INK, marker="o", markersize=3, linewidth=1.2)
+    above.set_ylabel("held-out log-likelihood")
+    largest = np.argsort(-norms[np.argmin(weights)])[: len(_STROKES)]
+    for rank, j in enumerate(largest):
+        name = textwrap.shorten(str(terms[j]), 34, placeholder="...")
+        line = below.plot(weights, norms[:, j], color=_INK, linestyle=_STROKES[rank], linewidth=1.2)[0]
+        line.set_label(name.replace("$", r"\$"))
+    for j in np.setdiff1d(np.arange(norms.shape[1]), largest):
+        below.plot(weights, norms[:, j], color=_GUIDE, linewidth=0.7)
+    below.set_ylabel("norm of coefficients")
+    below.set_xlabel("alpha (weak to strong penalty)")
+    below.set_xscale("log")
+    below.legend(frameon=False, fontsize=8)
+    for axes in (above, below):
+        axes.axvline(chosen, color=_GUIDE, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
     if target is not None:
         _save(figure, target)
     return figure

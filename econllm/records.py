@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -15,6 +15,8 @@ from econllm.choices import MISSING_TEXT, ChoiceSet, plain_code
 from econllm.errors import DataError, MissingColumnError, OptionError, check_columns, did_you_mean, listing
 
 MAX_NUMERIC_LEVELS = 1000
+# Ends the name by which columns x[code], one per outcome, are declared together.
+_BY_OUTCOME = "[alt]"
 _DATES = ("datetime64", "datetime", "date", "time", "timedelta64", "timedelta", "period")
 
 
@@ -32,6 +34,8 @@ class Roles:
         Columns that describe the job of the record and are known only afterwards.
     weights : hashable or None
         Survey weights.
+    by_outcome : tuple of hashable
+        Those static and dynamic columns that hold something about one outcome each.
 
     Examples
     --------
@@ -46,6 +50,7 @@ class Roles:
     dynamic: tuple[Hashable, ...] = ()
     lagged: tuple[Hashable, ...] = ()
     weights: Hashable | None = None
+    by_outcome: tuple[Hashable, ...] = ()
 
     @property
     def known(self) -> tuple[Hashable, ...]:
@@ -62,6 +67,66 @@ class Roles:
         """Every column of the panel, once."""
         weights = () if self.weights is None else (self.weights,)
         return tuple(dict.fromkeys((self.person, *self.known, *self.hidden, *weights)))
+
+    @property
+    def described(self) -> Roles:
+        """The roles without what is declared as x[alt]: columns that describe persons and jobs, not outcomes."""
+        return replace(self, static=_plain(self.static), dynamic=_plain(self.dynamic))
+
+    @property
+    def of_records(self) -> tuple[tuple[Hashable, ...], tuple[Hashable, ...]]:
+        """Static and dynamic columns that describe the record and not an outcome: those that texts show."""
+        single = frozenset({*self.static, *self.dynamic}).difference(self.by_outcome)
+        static, dynamic = (tuple(c for c in names if c in single) for names in (self.static, self.dynamic))
+        return static, dynamic
+
+    def expand(self, choices: ChoiceSet) -> Roles:
+        """Put a column x[code] for every outcome in the place of x[alt].
+
+        Examples
+        --------
+        >>> Roles("id", "year", "job", dynamic=("wage[alt]",)).expand(ChoiceSet([1, 2])).dynamic
+        ('wage[1]', 'wage[2]')
+        """
+        columns = {
+            name: tuple(f"{name.removesuffix(_BY_OUTCOME)}[{code}]" for code in choices.codes)
+            for name in (*self.static, *self.dynamic)
+            if isinstance(name, str) and name.endswith(_BY_OUTCOME)
+        }
+        static, dynamic = (
+            tuple(column for name in names for column in columns.get(str(name), (name,)))
+            for names in (self.static, self.dynamic)
+        )
+        expanded = tuple(column for group in columns.values() for column in group)
+        return replace(self, static=static, dynamic=dynamic, by_outcome=expanded)
+
+
+def _plain(names: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
+    return tuple(name for name in names if not (isinstance(name, str) and name.endswith(_BY_OUTCOME)))
+
+
+def columns_by_outcome(df: pd.DataFrame, roles: Roles, choices: ChoiceSet, titles: Any = None) -> Roles:
+    """Put columns x[code], one per outcome, in the place of every x[alt].
+
+    Raises
+    ------
+    MissingColumnError
+        If an outcome lacks its column, with their number, the first absent ones and the nearest column.
+    """
+    if roles == roles.described:
+        return roles
+    roles = roles.expand(choices)
+    absent = [column for column in roles.by_outcome if column not in df.columns]
+    if absent:
+        name = str(absent[0]).rpartition("[")[0]
+        wanted = [column for column in absent if str(column).startswith(f"{name}[")]
+        raise MissingColumnError(
+            f"{name}{_BY_OUTCOME} stands for a column {name}[code] for each of {len(choices)} outcomes, and "
+            f"{len(wanted)} are not in the data frame: {listing(wanted, 3)}.{did_you_mean(wanted[0], df.columns)}"
+        )
+    check_roles(df, roles, titles)
+    check_rows(df, roles)
+    return roles
 
 
 def names_of(option: str, value: Sequence[Hashable]) -> tuple[Hashable, ...]:
@@ -259,6 +324,8 @@ def freeze_levels(frame: pd.DataFrame, roles: Roles) -> dict[Hashable, pd.Index]
     """Levels of every column that may serve as a factor; continuous numbers are left out, for they are data."""
     levels: dict[Hashable, pd.Index] = {}
     for column in (roles.time, *roles.static, *roles.dynamic, *roles.lagged):
+        if column in roles.by_outcome:
+            continue
         values = frame[column]
         if isinstance(values.dtype, pd.CategoricalDtype):
             levels[column] = values.cat.categories

@@ -108,8 +108,43 @@ def read_sample(data: Data, outcome: str | None, choices: ChoiceSet) -> Sample:
     return Sample(data.index, position, np.arange(len(data)), np.zeros(len(data), dtype=bool), None, False)
 
 
-def fit_weights(data: Data, weights: pd.Series | None, sampling: bool) -> np.ndarray | None:
-    """Combine survey weights and the weights given to `fit`, row by row, with mean one.
+def last_occupation(panel: CareerPanel, choices: ChoiceSet) -> np.ndarray:
+    """Occupation of the record before, for every row that is predicted.
+
+    Parameters
+    ----------
+    panel : CareerPanel
+        The rows.
+    choices : ChoiceSet
+        In whose positions occupations are given.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (n,)
+        Position plus one; 0 at a first record.
+
+    Raises
+    ------
+    DataError
+        For an occupation outside the choice set.
+
+    Examples
+    --------
+    >>> df = pd.DataFrame({"id": [1, 1], "year": [2000, 2001], "job": ["b", "a"]})
+    >>> panel = CareerPanel(df, "id", "year", "job")
+    >>> last_occupation(panel, panel.choices).tolist()
+    [0, 2]
+    """
+    occupation = panel.roles.occupation
+    frame = panel.to_frame(history=True)
+    position = choices.positions(frame[occupation], str(occupation))
+    before = np.where(panel.record_numbers > 1, np.roll(position, 1) + 1, 0)
+    out: np.ndarray = before[panel.is_target].astype(np.int64)
+    return out
+
+
+def fit_weights(data: Data, weights: pd.Series | None, sampling: bool, *, normalise: bool = True) -> np.ndarray | None:
+    """Combine survey weights and the weights given to `fit`, row by row.
 
     Parameters
     ----------
@@ -119,6 +154,8 @@ def fit_weights(data: Data, weights: pd.Series | None, sampling: bool) -> np.nda
         Indexed by person (of the panel) or by row.
     sampling : bool
         Use the survey weights of the panel.
+    normalise : bool
+        Divide by the mean.
 
     Returns
     -------
@@ -147,7 +184,7 @@ def fit_weights(data: Data, weights: pd.Series | None, sampling: bool) -> np.nda
         total = given if total is None else total * given
         if not total.any():
             raise DataError("every row has weight zero, in the survey weights or in those given to fit.")
-    return None if total is None else total / total.mean()
+    return total / total.mean() if normalise and total is not None else total
 
 
 def _weights_by_row(data: Data, weights: pd.Series) -> np.ndarray:

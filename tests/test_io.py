@@ -68,7 +68,8 @@ def test_all_numbers_of_a_multinomial_logit_come_back(careers, tmp_path) -> None
         pd.testing.assert_frame_equal(fitted.tidy(), back.tidy(), check_exact=True)
         pd.testing.assert_frame_equal(fitted.glance(), back.glance(), check_exact=True)
         if fitted.cov is None:
-            pd.testing.assert_frame_equal(fitted.alpha_path, back.alpha_path, check_exact=True)
+            pd.testing.assert_frame_equal(fitted.path.frame, back.path.frame, check_exact=True)
+            pd.testing.assert_frame_equal(fitted.path.term_norms, back.path.term_norms, check_exact=True)
         else:
             pd.testing.assert_frame_equal(fitted.cov, back.cov, check_exact=True)
 

@@ -16,6 +16,7 @@ PUBLIC = [
     "Estimator",
     "MNLogit",
     "MNLogitResults",
+    "MarginalEffects",
     "Oracle",
     "Perplexity",
     "Results",
@@ -23,6 +24,7 @@ PUBLIC = [
     "ResumeTemplate",
     "SentenceEncoder",
     "Table",
+    "TwoStageMNLogitResults",
     "__version__",
     "bootstrap",
     "compare",
@@ -30,7 +32,9 @@ PUBLIC = [
     "embed",
     "errors",
     "load",
+    "mnlogit",
     "similarity",
+    "table",
 ]
 
 

@@ -1,5 +1,6 @@
 """Data to begin with: real and simulated careers, occupation titles, and readers of survey files."""
 
+from econllm.datasets.long import from_long
 from econllm.datasets.occ1990dd import load_occ1990dd
 from econllm.datasets.oracle import Oracle, OracleResults
 from econllm.datasets.readers import nls_missing, read_stata
@@ -11,6 +12,7 @@ __all__ = [
     "WAGE_PANEL_TITLES",
     "Oracle",
     "OracleResults",
+    "from_long",
     "from_spells",
     "load_occ1990dd",
     "load_wage_panel",

@@ -244,11 +244,16 @@ def _held(
         raise OptionError(
             f"a model is a {type(spec).__name__}; give an estimator such as Empirical() or a fitted result."
         )
+    spec = spec.without_inference
     if reselect or not spec.automatic:
         return spec, ""
     fitted = given if isinstance(given, Results) else spec.fit(train, validation=validation, seed=seed)
     chosen = fitted.chosen
-    return spec.replace(**chosen), ", ".join(f"{option} = {value:.4g}" for option, value in chosen.items())
+    return spec.replace(**chosen), ", ".join(f"{option} = {_words(value)}" for option, value in chosen.items())
+
+
+def _words(value: float | tuple[float, ...]) -> str:
+    return " and ".join(f"{v:.4g}" for v in (value if isinstance(value, tuple) else (value,)))
 
 
 def panel_digest(panel: Data) -> str:

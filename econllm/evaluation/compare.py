@@ -301,7 +301,7 @@ def _check_bootstrap(bootstrap: Bootstrap, test: Data, scored: dict[str, _Scored
         raise OptionError(f"the bootstrap lacks the model {missing[0]!r}; it has {', '.join(bootstrap.models)}.")
     refitted = dict(zip(bootstrap.models, bootstrap.specifications, strict=True))
     for name, s in scored.items():
-        model, info = s.result.model, s.result.info
+        model, info = s.result.model.without_inference, s.result.info
         if refitted[name] not in (repr(model), repr(model.replace(**s.result.chosen))):
             raise OptionError(f"the bootstrap refitted another model under the name {name!r}: {refitted[name]}.")
         if (info.rows, info.persons) != bootstrap.train:

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from formulaic.errors import FormulaicError
-from formulaic.utils.stateful_transforms import stateful_eval
 from scipy import sparse
 
-from econllm.errors import DataError, EconLLMError, FormulaError, LeakageError, listing
+from econllm.errors import DataError, FormulaError, listing
 from econllm.formula.checks import check_factor, check_order
-from econllm.formula.embedding import EmbedTerm
 from econllm.formula.encode import Block, Span, align, codings, encode, join, missing_rows, observed, product, recode
-from econllm.formula.history import HISTORY_TERMS, History, without_panel
-from econllm.formula.parse import RESUME, Factor, Parsed, functions_in, names_in, parse, tree_of, values_outside
-from econllm.formula.transforms import FUNCTIONS, categorical
-from econllm.formula.values import FactorValue, NumericValue, Value, as_factor, as_value, is_factor, refuse_dates
+from econllm.formula.overrides import KEPT, Overrides, Variable, variables_of
+from econllm.formula.parse import RESUME, Factor, Parsed, names_in, parse, values_outside
+from econllm.formula.source import Source, evaluate, missing_inside, rows_of
+from econllm.formula.values import FactorValue, NumericValue, Value, is_factor
 from econllm.options import Missing
 from econllm.panel import CareerPanel
-from econllm.records import plain_numbers
-
-# Functions and methods by which an expression itself says what becomes of missing values.
-_TREATING_MISSING = frozenset(["fillna", "isna", "isnull", "notna", "notnull", "isnan", "nan_to_num", "where", "ffill"])
 
 
 @dataclass(frozen=True)
@@ -66,20 +58,6 @@ class Design:
 
 
 @dataclass(frozen=True)
-class _Source:
-    """Data as the evaluation sees them: columns of all records, and which records become rows."""
-
-    columns: Mapping[str, pd.Series]
-    functions: Mapping[str, Any]
-    known: tuple[Hashable, ...]
-    hidden: tuple[Hashable, ...]
-    refused: dict[str, FormulaError]
-    levels: Mapping[Hashable, pd.Index]
-    target: np.ndarray
-    panel: CareerPanel | None = None
-
-
-@dataclass(frozen=True)
 class DesignSpec:
     """A formula after estimation: what is needed to build the same columns from new data.
 
@@ -101,6 +79,8 @@ class DesignSpec:
         What happens to rows with missing values.
     template : str or None
         Digest of the résumé template, where the formula reads résumés.
+    kinds : dict
+        "numeric", "boolean" or "text" for every column that is read at the record itself.
 
     Notes
     -----
@@ -122,6 +102,7 @@ class DesignSpec:
     context: Mapping[str, Any] = field(default_factory=dict)
     missing: Missing = "raise"
     template: str | None = None
+    kinds: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -159,14 +140,27 @@ class DesignSpec:
         """
         parsed = parse(formula)
         spec = cls(parsed, full, {}, {}, {}, dict(context or {}), missing)
-        source = _source(data, parsed, spec.context)
+        source = Source.read(data, parsed)
         uses_resume = any(RESUME in names_in(f) for term in parsed.terms for f in term.factors)
         if uses_resume and source.panel is not None:
             spec = replace(spec, template=source.panel.template.digest())
-        return spec, spec._build(source, fitting=True)
+        return spec, spec._design(*spec.evaluate(source, fitting=True))
 
-    def build(self, data: CareerPanel | pd.DataFrame) -> Design:
+    def build(self, data: CareerPanel | pd.DataFrame, overrides: Mapping[str, Any] | None = None) -> Design:
         """Evaluate the formula on new data with the levels and states of the estimation.
+
+        Parameters
+        ----------
+        data : CareerPanel or DataFrame
+            The rows.
+        overrides : mapping, optional
+            Variables to set to other values: one number or level, or a Series, array or list with one per row. A column
+            is set wherever the formula reads it at the record itself; lag(), changed(), years_in(), bag() and embed()
+            still read it as it was. The text of a whole term, such as ``"lag(occupation)"``, sets that term.
+
+        Returns
+        -------
+        Design
 
         Raises
         ------
@@ -174,16 +168,62 @@ class DesignSpec:
             For a level of a factor that was not there at estimation.
         DataError
             For missing values, and where résumés are worded by another template than at estimation.
+        OptionError
+            If what is set is no variable of the formula.
+
+        Examples
+        --------
+        >>> df = pd.DataFrame({"y": ["a", "b"], "x": [1.0, 2.0]})
+        >>> spec, _ = DesignSpec.fit("y ~ np.log(x)", df)
+        >>> spec.build(df, {"x": 1}).blocks[0].matrix.tolist()
+        [[0.0], [0.0]]
         """
-        source = _source(data, self.parsed, self.context)
+        source = Source.read(data, self.parsed)
         if self.template and source.panel is not None and source.panel.template.digest() != self.template:
             raise DataError(
                 "the panel words its résumés by another template than the one of the estimation; pass the same "
                 "template= to CareerPanel."
             )
-        return self._build(source, fitting=False)
+        return self._design(*self.evaluate(source, overrides=Overrides.read(overrides, self.parsed, data)))
 
-    def _build(self, source: _Source, *, fitting: bool) -> Design:
+    def variables(self) -> tuple[Variable, ...]:
+        """What :meth:`build` can set: columns that enter at the record itself, and panel terms.
+
+        Returns
+        -------
+        tuple of Variable
+            Text inside embed() is left out, and so is bag().
+
+        Examples
+        --------
+        >>> df = pd.DataFrame({"y": ["a", "b"], "sex": ["f", "m"], "x": [1.0, 2.0]})
+        >>> [(v.name, v.kind, v.levels) for v in DesignSpec.fit("y ~ sex + I(x ** 2)", df)[0].variables()]
+        [('sex', 'factor', ('f', 'm')), ('x', 'numeric', ())]
+        """
+        factors = dict.fromkeys(factor for term in self.parsed.terms for factor in term.factors)
+        return variables_of(factors, self.levels, self.kinds)
+
+    def evaluate(
+        self, source: Source, *, fitting: bool = False, overrides: Overrides | None = None
+    ) -> tuple[dict[str, Value], np.ndarray]:
+        """Values of every factor of the formula.
+
+        Parameters
+        ----------
+        source : Source
+            The data.
+        fitting : bool
+            Whether levels, names of columns and states of transforms are to be remembered from these data.
+        overrides : Overrides, optional
+            Variables that are set to other values.
+
+        Returns
+        -------
+        values : dict of str to FactorValue or NumericValue
+            By the factor's text, for every row that is predicted.
+        kept : numpy.ndarray of bool
+            Rows without missing values.
+        """
         values: dict[str, Value] = {}
         factors = dict.fromkeys(factor for term in self.parsed.terms for factor in term.factors)
         functions = {**source.functions, **self.context}
@@ -191,33 +231,52 @@ class DesignSpec:
             check_factor(factor, source.known, source.hidden, source.refused, functions)
             if source.panel is not None:
                 check_order(factor)
+        if fitting:
+            self._remember_columns(tuple(factors), source)
+        overrides = overrides or Overrides({}, {})
+        as_set = overrides.apply(source)
+        incomplete = {}
         for factor in factors:
-            value = _rows_of(_evaluate(factor, source, self), source.target)
-            if isinstance(value, FactorValue):
-                if fitting:
-                    # Without a penalty a level that never occurs has no estimate: prediction refuses it.
-                    value = value if self.full else observed(value)
-                    self.levels[factor.text] = value.levels
-                elif factor.text in self.levels:
-                    value = recode(value, self.levels[factor.text], factor.text)
-                else:
-                    raise DataError(
-                        f"{factor.text} held numbers at estimation and holds categories now; convert it back."
-                    )
-            elif fitting:
-                self.suffixes[factor.text] = value.suffixes
-            elif factor.text in self.levels:
-                raise DataError(f"{factor.text} held categories at estimation and holds numbers now; convert it back.")
-            else:
-                value = align(value, self.suffixes[factor.text], factor.text)
+            value = overrides.value(factor, self.levels, self.suffixes)
+            chosen = value is not None
+            if value is None:
+                changed, data, state = overrides.rewrite(factor, as_set, source, self.state)
+                value = rows_of(evaluate(changed, data, state, self.context), source.target)
+            value = self._align(value, factor.text, fitting=fitting)
             values[factor.text] = value
-        incomplete = {text: missing_rows(value) for text, value in values.items()}
-        for factor in factors:
-            incomplete[factor.text] = incomplete[factor.text] | _missing_inside(factor, source)
-        kept = _complete_rows(incomplete, self.missing, int(source.target.sum()))
+            incomplete[factor.text] = missing_rows(value)
+            if not chosen:
+                incomplete[factor.text] = incomplete[factor.text] | missing_inside(factor, as_set)
+        return values, complete_rows(incomplete, self.missing, source.rows)
+
+    def _remember_columns(self, factors: tuple[Factor, ...], source: Source) -> None:
+        for name in sorted(set().union(*(values_outside(f, KEPT) for f in factors)) & set(source.columns)):
+            column = source.columns[name]
+            boolean = pd.api.types.is_bool_dtype(column.dtype)
+            self.kinds[name] = "boolean" if boolean else "text" if is_factor(column) else "numeric"
+
+    def _align(self, value: Value, text: str, *, fitting: bool) -> Value:
+        """Express a value in the levels and columns of the estimation, which are remembered when fitting."""
+        if isinstance(value, FactorValue):
+            if fitting:
+                # Without a penalty a level that never occurs has no estimate: prediction refuses it.
+                value = value if self.full else observed(value)
+                self.levels[text] = value.levels
+                return value
+            if text not in self.levels:
+                raise DataError(f"{text} held numbers at estimation and holds categories now; convert it back.")
+            return recode(value, self.levels[text], text)
+        if fitting:
+            self.suffixes[text] = value.suffixes
+            return value
+        if text in self.levels:
+            raise DataError(f"{text} held categories at estimation and holds numbers now; convert it back.")
+        return align(value, self.suffixes[text], text)
+
+    def _design(self, values: dict[str, Value], kept: np.ndarray) -> Design:
         if not kept.all():
             values = {text: value.take(np.flatnonzero(kept)) for text, value in values.items()}
-        _check_finite(values)
+        check_finite(values)
         shares = [v.truncated for v in values.values() if isinstance(v, NumericValue) and v.truncated is not None]
         return Design(self._encode(values), self.parsed.intercept, kept, max(shares) if shares else None)
 
@@ -258,6 +317,7 @@ class DesignSpec:
             "levels": {text: list(levels) for text, levels in self.levels.items()},
             "suffixes": {text: list(names) for text, names in self.suffixes.items()},
             "state": self.state,
+            "kinds": self.kinds,
         }
 
     @classmethod
@@ -266,128 +326,17 @@ class DesignSpec:
         levels = {text: pd.Index(values) for text, values in content["levels"].items()}
         suffixes = {text: tuple(names) for text, names in content["suffixes"].items()}
         parsed, options = parse(content["formula"]), (content["missing"], content["template"])
-        return cls(parsed, content["full"], levels, suffixes, content["state"], {}, *options)
+        return cls(parsed, content["full"], levels, suffixes, content["state"], {}, *options, content["kinds"])
 
 
-def _source(data: CareerPanel | pd.DataFrame, parsed: Parsed, context: Mapping[str, Any]) -> _Source:
-    if isinstance(data, CareerPanel):
-        return _panel_source(data, parsed)
-    if not isinstance(data, pd.DataFrame):
-        raise DataError(f"data is a {type(data).__name__}; give a CareerPanel or a pandas DataFrame.")
-    twice = {str(c) for c in data.columns[data.columns.duplicated()]}
-    names = frozenset().union(*(names_in(f) for term in parsed.terms for f in term.factors))
-    if names & twice:
-        raise DataError(
-            f"column {sorted(names & twice)[0]!r} occurs more than once in the data frame; names must be unique."
-        )
-    columns = {str(c): data.iloc[:, i] for i, c in enumerate(data.columns)}
-    columns |= {name: plain_numbers(columns[name]) for name in names & set(columns)}
-    functions = {**FUNCTIONS, "embed": EmbedTerm(), "C": categorical({}, {})}
-    functions |= {name: without_panel(name) for name in HISTORY_TERMS}
-    known = tuple(c for c in columns if c != parsed.outcome)
-    refused = {}
-    if RESUME not in columns:
-        reason = (
-            "resume is the text of a career, so it needs a CareerPanel; of a data frame embed() takes a text column."
-        )
-        refused[RESUME] = FormulaError(reason)
-    return _Source(columns, functions, known, (parsed.outcome,), refused, {}, np.ones(len(data), dtype=bool))
+def complete_rows(incomplete: Mapping[str, np.ndarray], missing: Missing, rows: int) -> np.ndarray:
+    """Rows without missing values, or an error that counts them by term.
 
-
-def _panel_source(panel: CareerPanel, parsed: Parsed) -> _Source:
-    roles = panel.roles
-    if parsed.outcome != str(roles.occupation):
-        raise FormulaError(
-            f"formula {parsed.text!r} has the outcome {parsed.outcome!r}; the outcome of this panel is its "
-            f"occupation column {roles.occupation!r}."
-        )
-    frame = panel.to_frame(history=True).reset_index(drop=True)
-    outcome = pd.Categorical.from_codes(
-        panel.choices.positions(frame[roles.occupation]), categories=panel.choices.index
-    )
-    frame[roles.occupation] = pd.Series(outcome, name=roles.occupation)
-    columns = {str(c): frame[c] for c in frame.columns}
-    times = frame[roles.time].to_numpy(dtype=np.float64)
-    history = History(panel.record_numbers, times, frozenset(roles.hidden), panel.levels, columns)
-    terms = {
-        "lag": history.lag,
-        "gap": history.gap,
-        "record": history.position,
-        "changed": history.changed,
-        "years_in": history.years_in,
-        "bag": history.bag,
-    }
-    functions = {**FUNCTIONS, **terms, "embed": EmbedTerm(), "C": categorical(columns, panel.levels)}
-    return _Source(columns, functions, roles.known, roles.hidden, _refused(panel), panel.levels, panel.is_target, panel)
-
-
-def _refused(panel: CareerPanel) -> dict[str, FormulaError]:
-    """Columns that no term may use, with what is raised."""
-    roles = panel.roles
-    person, outcome, title = str(roles.person), str(roles.occupation), panel.title_column
-    refused = {person: FormulaError(f"{person!r} identifies persons and cannot be a regressor.")}
-    if roles.weights is not None:
-        name = str(roles.weights)
-        reason = f"{name!r} holds the survey weights; declare a copy of it to use it as a regressor."
-        refused[name] = FormulaError(reason)
-    if title is not None and title not in map(str, roles.hidden):
-        reason = f"{title!r} is the title of the outcome {outcome!r} and known only afterwards; write lag({outcome})."
-        refused[title] = LeakageError(reason)
-    return refused
-
-
-def _evaluate(factor: Factor, source: _Source, spec: DesignSpec) -> Value:
-    if factor.is_column:
-        series = source.columns[factor.text]
-        if is_factor(series):
-            refuse_dates(series, factor.text)
-            return as_factor(series, source.levels.get(factor.text))
-        return as_value(series, factor.text, len(series))
-    names = names_in(factor)
-    env: dict[str, Any] = {**source.functions, **spec.context}
-    # A column may be called as a function is: what the formula calls is the function.
-    functions = functions_in(factor)
-    env.update({name: source.columns[name] for name in (names - functions) & set(source.columns)})
-    if RESUME in names and source.panel is not None:
-        env[RESUME] = source.panel.resumes()
-    try:
-        with np.errstate(divide="ignore", invalid="ignore"):  # what is not finite is counted and refused below
-            result = stateful_eval(factor.text, env, {}, spec.state, None)
-    except (EconLLMError, MemoryError):
-        raise
-    except FormulaicError as error:
-        raise FormulaError(f"{factor.text}: {error}") from error
-    except Exception as error:  # a user's expression can fail in any way
-        if isinstance(error, TypeError) and ("NumericValue" in str(error) or "FactorValue" in str(error)):
-            raise FormulaError(
-                f"{factor.text}: a term of several columns or of categories cannot be transformed; transform inside "
-                "it, as in lag(np.log(wage)) or lag(job == 'cook')."
-            ) from error
-        raise FormulaError(f"{factor.text} cannot be evaluated: {type(error).__name__}: {error}") from error
-    return as_value(result, factor.text, len(source.target))
-
-
-def _rows_of(value: Value, target: np.ndarray) -> Value:
-    """Keep the rows that are predicted; embeddings of résumés are made for these alone."""
-    if len(value) == len(target):
-        return value if target.all() else value.take(np.flatnonzero(target))
-    if len(value) != int(target.sum()):
-        raise FormulaError(f"a term has {len(value)} rows where the data have {len(target)}.")
-    return value
-
-
-def _missing_inside(factor: Factor, source: _Source) -> np.ndarray:
-    """Rows without a value in a column that an expression reads: a comparison would take them for False."""
-    missing = np.zeros(len(source.target), dtype=bool)
-    identifiers = {getattr(node, "attr", getattr(node, "id", "")) for node in ast.walk(tree_of(factor))}
-    if not factor.is_column and not identifiers & _TREATING_MISSING:
-        for name in values_outside(factor, (*HISTORY_TERMS, "embed")) & set(source.columns):
-            missing |= source.columns[name].isna().to_numpy()
-    inside: np.ndarray = missing[source.target]
-    return inside
-
-
-def _complete_rows(incomplete: dict[str, np.ndarray], missing: Missing, rows: int) -> np.ndarray:
+    Examples
+    --------
+    >>> complete_rows({"x": np.array([True, False])}, "drop", 2).tolist()
+    [False, True]
+    """
     kept = np.ones(rows, dtype=bool)
     counts = {}
     for text, bad in incomplete.items():
@@ -400,7 +349,8 @@ def _complete_rows(incomplete: dict[str, np.ndarray], missing: Missing, rows: in
     return kept
 
 
-def _check_finite(values: dict[str, Value]) -> None:
+def check_finite(values: Mapping[str, Value]) -> None:
+    """Raise if a number is not finite."""
     for text, value in values.items():
         if isinstance(value, NumericValue):
             data = value.matrix.data if sparse.issparse(value.matrix) else value.matrix

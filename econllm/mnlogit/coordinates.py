@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -42,6 +42,10 @@ class Stacked:
         return Stacked(
             sparse.csr_array(self.sparse[:, left]), self.dense[:, right], names, terms, self.numeric[columns]
         )
+
+    def rows(self, rows: np.ndarray) -> Stacked:
+        """Keep some rows, given by position."""
+        return replace(self, sparse=self.sparse[rows], dense=self.dense[rows])
 
 
 def stack(design: Design) -> Stacked:

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from econllm.base import FitInfo, Results
+from econllm.base import FitInfo
 from econllm.choices import ChoiceSet
-from econllm.errors import DataError
-from econllm.formula import Design, DesignSpec
+from econllm.errors import DataError, check_option
+from econllm.formula.lookup import Lookup
+from econllm.inference import HausmanTest
 from econllm.metrics import check_level
-from econllm.mnlogit.coordinates import stack
-from econllm.mnlogit.estimates import Estimates, reserved_probability
+from econllm.mnlogit.coefficients import Coefficients
+from econllm.mnlogit.columns import Columns, Specification
+from econllm.mnlogit.effects import Kind, MarginalEffects, marginal_effects
+from econllm.mnlogit.estimates import Estimates, Inference, Tuning, expand, reserved_probability
+from econllm.mnlogit.intervals import predict_interval, residuals, scores
+from econllm.mnlogit.penalty_path import PenaltyPath
+from econllm.mnlogit.problem import Point, Problem
 from econllm.mnlogit.report import summary_table
 from econllm.mnlogit.solver import Report, log_proba
-from econllm.sample import Data
+from econllm.panel import CareerPanel
+from econllm.regtable import MaketablesPlugin, TableFacts
+from econllm.sample import Data, Sample, last_occupation, read_sample
 from econllm.tables import Table
 
 if TYPE_CHECKING:
-    from econllm.mnlogit.model import MNLogit
-
-_INTERCEPT = "Intercept"
+    from econllm.mnlogit.large import DirectionalCovariance
 
 
-class MNLogitResults(Results):
+class MNLogitResults(Coefficients, MaketablesPlugin):
     """Estimated multinomial logit. Immutable; holds no rows of the data.
 
     Attributes
@@ -48,225 +53,339 @@ class MNLogitResults(Results):
     [1.0]
     """
 
-    def __init__(self, model: MNLogit, choices: ChoiceSet, info: FitInfo, estimates: Estimates) -> None:
-        self.model: MNLogit = model
-        self.choices = choices
-        self.info = info
-        self._estimates = estimates
-
     # Prediction
 
     @property
     def outcome(self) -> str:
         """Outcome column in a data frame."""
-        return self._estimates.spec.parsed.outcome
+        return self._estimates.spec.outcome
 
     def kept(self, data: Data) -> np.ndarray:
         """Which rows are predicted: all, or with ``missing="drop"`` those without missing values."""
-        if self.model.missing == "raise":
+        if self.model.missing == "raise" and self._estimates.spec.stage != "move":
             return np.ones(len(data), dtype=bool)
         return self._estimates.spec.build(data).kept
 
+    def sample(self, data: Data) -> Sample:
+        """Rows and realised outcomes of `data` in positions of this result's choice set."""
+        spec = self._estimates.spec
+        rows = read_sample(data, self.outcome, spec.choices)
+        if spec.stage is None or not isinstance(data, CareerPanel):
+            return rows
+        stays = last_occupation(data, spec.choices) == rows.outcome + 1
+        if spec.stage == "move":
+            return replace(rows, outcome=(~stays).astype(np.int64))
+        if stays.any():
+            raise DataError(
+                f"the destination stage is about records that change occupation; {int(stays.sum())} of {len(rows)} do "
+                "not. Take log-likelihoods of the whole two-stage model."
+            )
+        return rows
+
     def log_proba(self, data: Data) -> np.ndarray:
         """Log probability of every outcome, shape (n, choices), in nats; see :meth:`Results.log_proba`."""
-        design = self._estimates.spec.build(data)
-        out = np.empty((len(design), len(self.choices)))
-        for rows, values in self._pieces(design):
+        columns = self._estimates.spec.build(data)
+        out = np.empty((len(columns), len(self.choices)))
+        for rows, values in self._pieces(columns):
             out[rows] = values
         return out
 
-    def log_likelihood(self, data: Data) -> pd.Series:
-        """Log probability of what happened, row by row, without holding the whole matrix."""
-        design = self._estimates.spec.build(data)
-        outcome = self.sample(data).outcome[design.kept]
-        scores = np.empty(len(outcome))
-        for rows, values in self._pieces(design):
-            scores[rows] = values[np.arange(len(values)), outcome[rows]]
-        return pd.Series(scores, index=data.index[design.kept], name="log_likelihood")
-
-    def _pieces(self, design: Design) -> Iterator[tuple[slice, np.ndarray]]:
-        """Log probabilities over the whole choice set, chunk by chunk."""
-        e = self._estimates
-        if not len(design):
-            raise DataError("the data to predict have no rows.")
-        x = stack(design).take(e.kept_columns)
-        if x.columns != e.columns:
-            raise DataError("the formula gives other columns on these data than at estimation.")
-        unseen = len(self.choices) - len(e.seen)
-        reserved = reserved_probability(self.model.pseudo_count, e.rows, unseen)
-        for rows, values in log_proba(x.sparse, x.dense, e.slopes, e.intercepts):
-            out = np.full((len(values), len(self.choices)), np.log(reserved))
-            out[:, e.seen] = values + np.log1p(-reserved * unseen)
-            yield rows, out
-
-    # Coefficients
-
-    @property
-    def params(self) -> pd.Series:
-        """Coefficients in the units of the data, indexed by (response, term).
-
-        Against the base outcome, whose own are left out; with a penalty and no base, for every outcome, summing to
-        zero over outcomes.
-        """
-        e = self._estimates
-        theta = np.vstack([e.intercepts, e.slopes]) if e.spec.parsed.intercept else e.slopes
-        if e.base is not None:
-            theta = np.delete(theta - theta[:, [e.base]], e.base, axis=1)
-        else:
-            theta = theta - theta.mean(axis=1, keepdims=True)
-        return pd.Series(theta.T.ravel(), index=self._labels, name="params")
-
-    @property
-    def _labels(self) -> pd.MultiIndex:
-        e = self._estimates
-        terms = [_INTERCEPT, *e.columns] if e.spec.parsed.intercept else list(e.columns)
-        codes = [self.choices.codes[i] for k, i in enumerate(e.seen) if k != e.base]
-        return pd.MultiIndex.from_product([codes, terms], names=["response", "term"])
-
-    @property
-    def cov(self) -> pd.DataFrame | None:
-        """Covariance of the coefficients: inverse observed information. None with a penalty or where too large."""
-        cov = self._estimates.cov
-        return None if cov is None else pd.DataFrame(cov, index=self._labels, columns=self._labels)
-
-    @property
-    def std_errors(self) -> pd.Series:
-        """Standard errors, indexed as `params`; nan where there are none (penalised fits)."""
-        cov = self._estimates.cov
-        values = np.full(len(self._labels), np.nan) if cov is None else np.sqrt(np.diag(cov))
-        return pd.Series(values, index=self._labels, name="std_errors")
-
-    @property
-    def tstats(self) -> pd.Series:
-        """Coefficients over standard errors."""
-        return (self.params / self.std_errors).rename("tstats")
-
-    @property
-    def pvalues(self) -> pd.Series:
-        """Two-sided p-values by the normal distribution."""
-        values = 2 * stats.norm.sf(self.tstats.abs())
-        return pd.Series(values, index=self._labels, name="pvalues")
-
-    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Confidence intervals by the normal distribution.
+    def predict_proba(self, data: Data, *, interval: float | None = None) -> pd.DataFrame:
+        """Probability of every outcome, labelled.
 
         Parameters
         ----------
-        level : float
-            Coverage.
+        data : CareerPanel or DataFrame
+            The rows to predict.
+        interval : float, optional
+            Coverage of confidence intervals: by the delta method for log odds, so that they lie between 0 and 1, or
+            percentiles of the bootstrap.
 
         Returns
         -------
         pandas.DataFrame
-            Columns lower and upper, indexed as `params`.
+            Indexed as the data, one column per occupation code; with `interval` three for each: estimate, lower, upper.
+
+        Raises
+        ------
+        DataError
+            If intervals are asked of a fit without a covariance.
         """
-        check_level(level)
-        half = stats.norm.ppf(0.5 + level / 2) * self.std_errors
-        return pd.DataFrame({"lower": self.params - half, "upper": self.params + half})
+        proba = super().predict_proba(data)
+        if interval is None:
+            return proba
+        check_level(interval)
+        return self._with_interval(data, proba, interval)
 
-    @property
-    def chosen(self) -> dict[str, float]:
-        """The weight of the penalty, where it was chosen by held-out log-likelihood."""
-        return dict.fromkeys(self.model.automatic, self.alpha)
+    def log_likelihood(self, data: Data) -> pd.Series:
+        """Log probability of what happened, row by row, without holding the whole matrix."""
+        columns = self._estimates.spec.build(data)
+        outcome = self.sample(data).outcome[columns.kept]
+        scores = np.empty(len(outcome))
+        for rows, values in self._pieces(columns):
+            scores[rows] = values[np.arange(len(values)), outcome[rows]]
+        return pd.Series(scores, index=data.index[columns.kept], name="log_likelihood")
 
-    @property
-    def alpha(self) -> float:
-        """Weight of the penalty that was used; 0 without a penalty."""
-        return self._estimates.alpha
+    def _pieces(self, columns: Columns) -> Iterator[tuple[slice, np.ndarray]]:
+        """Log probabilities over the whole choice set, chunk by chunk."""
+        e, outcomes = self._estimates, len(self.choices)
+        reserved = reserved_probability(self.model.pseudo_count, e.rows, outcomes - len(e.seen))
+        for rows, values in log_proba(self._as_problem(columns), e.point):
+            able = None if columns.offset is None else np.isfinite(columns.offset.values(rows))
+            yield rows, expand(values, e.seen, outcomes, reserved, able)
 
-    @property
-    def alpha_path(self) -> pd.DataFrame | None:
-        """Candidates for alpha with their held-out mean log-likelihood, where alpha was chosen."""
-        path = self._estimates.alpha_path
-        return None if path is None else path.copy()
+    def _problem(self, data: Data, overrides: Mapping[str, Any] | None = None) -> Problem:
+        """Rows of `data` in the units of the data, for the outcomes that occur; realised ones where they are known."""
+        return self._as_problem(self._estimates.spec.build(data, overrides))
 
-    @property
-    def converged(self) -> bool:
-        """Whether the optimiser met its tolerance."""
-        return self._estimates.solution.converged
+    def _as_problem(self, columns: Columns, outcome: np.ndarray | None = None) -> Problem:
+        e = self._estimates
+        if not len(columns):
+            raise DataError("the data to predict have no rows.")
+        x = columns.stacked.take(e.kept_columns)
+        if x.columns != e.columns:
+            raise DataError("the formula gives other columns on these data than at estimation.")
+        offset = None if columns.offset is None else columns.offset.outcomes(e.seen)
+        if offset is not None:
+            nothing = ~np.isfinite(offset.table).any(axis=1)
+            offset = Lookup(offset.codes, np.where(nothing[:, None], 0.0, offset.table))
+        return Problem(
+            x.sparse,
+            x.dense,
+            np.zeros(len(columns), dtype=np.int64) if outcome is None else outcome,
+            len(e.seen),
+            None,
+            0.0,
+            e.spec.intercept,
+            shared=tuple(columns.shared[m].outcomes(e.seen) for m in e.kept_shared),
+            offset=offset,
+        )
 
-    @property
-    def iterations(self) -> int:
-        """Iterations of the optimiser."""
-        return self._estimates.solution.iterations
+    # Effects on probabilities
 
-    @property
-    def objective(self) -> float:
-        """Mean negative log-likelihood plus penalty at the solution."""
-        return self._estimates.solution.objective
+    def marginal_effects(
+        self,
+        data: Data,
+        variables: str | Sequence[str] | Mapping[str, Any] | None = None,
+        *,
+        at: Literal["overall", "mean"] | Mapping[str, Any] = "overall",
+        over: str | None = None,
+        kind: Kind = "dydx",
+        outcomes: Hashable | Sequence[Hashable] | None = None,
+        weights: bool = False,
+        level: float = 0.95,
+        covariance: DirectionalCovariance | None = None,
+    ) -> MarginalEffects:
+        """Effects of variables on the probability of every outcome.
 
-    def tidy(self) -> pd.DataFrame:
-        """One row per coefficient: response, term, estimate, std_error, statistic, p_value, lower, upper."""
-        columns = {
-            "estimate": self.params,
-            "std_error": self.std_errors,
-            "statistic": self.tstats,
-            "p_value": self.pvalues,
-        }
-        return pd.DataFrame(columns).join(self.conf_int()).reset_index()
+        See :func:`econllm.mnlogit.effects.marginal_effects`.
 
-    def glance(self) -> pd.DataFrame:
-        """One row of statistics of the fit."""
-        i, s = self.info, self._estimates.solution
-        row = {
-            "n": i.rows,
-            "persons": i.persons,
-            "log_likelihood": i.log_likelihood,
-            "parameters": i.parameters,
-            "penalty": self.model.penalty or "none",
-            "alpha": self.alpha,
-            "converged": s.converged,
-            "iterations": s.iterations,
-            "seconds": i.seconds,
-        }
-        return pd.DataFrame([row])
+        Parameters
+        ----------
+        data : CareerPanel or DataFrame
+            Rows over which effects are averaged.
+        variables : str, sequence of str, or mapping of str to values, optional
+            Columns, or history terms such as "lag(occupation)"; all by default. A mapping gives the values to compare,
+            the first being the reference: ``{"educ": (12, 16)}``, ``{"lag(occupation)": [4, 7]}``.
+        at : {"overall", "mean"} or mapping of str to value
+            Average over the rows; at means; or with some variables set to values.
+        over : str, optional
+            Column whose groups get effects of their own.
+        kind : {"dydx", "eyex", "discrete"}
+            Derivatives (of factors: discrete changes), elasticities, or discrete changes.
+        outcomes : sequence of codes, optional
+            Outcomes; all that occur by default.
+        weights : bool
+            Weight rows by the panel's survey weights.
+        level : float
+            Coverage of the intervals.
+        covariance : DirectionalCovariance, optional
+            From :meth:`directional`, for fits whose covariance is too large to be formed.
+
+        Returns
+        -------
+        MarginalEffects
+        """
+        return marginal_effects(
+            self,
+            data,
+            variables,
+            at=at,
+            over=over,
+            kind=kind,
+            outcomes=outcomes,
+            weights=weights,
+            level=level,
+            covariance=covariance,
+        )
+
+    def _with_interval(self, data: Data, proba: pd.DataFrame, level: float) -> pd.DataFrame:
+        """Probabilities of every outcome with bounds."""
+        lower, upper = predict_interval(self, data, level)
+        parts = {"estimate": proba, "lower": lower, "upper": upper}
+        wide = pd.concat(parts, axis=1).swaplevel(axis=1)
+        columns = [(code, part) for code in proba.columns for part in parts]
+        return wide[columns].rename_axis(columns=[str(proba.columns.name), "part"])
+
+    def scores(self, data: Data) -> pd.DataFrame:
+        """Derivatives of every row's log-likelihood with respect to the coefficients, shape (n, coefficients)."""
+        return scores(self, data)
+
+    def residuals(self, data: Data, kind: Literal["response", "pearson", "deviance"] = "response") -> pd.DataFrame:
+        """Residuals of every row and outcome.
+
+        Parameters
+        ----------
+        data : CareerPanel or DataFrame
+            Rows with outcomes.
+        kind : {"response", "pearson", "deviance"}
+            What happened (0 or 1) less its probability; the same over the root of p (1 - p); signed roots of the
+            contributions to the deviance.
+
+        Returns
+        -------
+        pandas.DataFrame
+        """
+        check_option("kind", kind, ["response", "pearson", "deviance"])
+        return residuals(self, data, kind)
+
+    def directional(
+        self,
+        data: Data,
+        cov_type: Literal["nonrobust", "robust", "clustered"] = "clustered",
+        *,
+        cluster: str | None = None,
+        weights: pd.Series | None = None,
+    ) -> DirectionalCovariance:
+        """Standard errors of chosen coefficients, contrasts and effects where the whole covariance is too large.
+
+        Parameters
+        ----------
+        data : CareerPanel or DataFrame
+            The estimation sample.
+        cov_type : {"nonrobust", "robust", "clustered"}
+            Kind of covariance; with a penalty about the penalised value.
+        cluster : str, optional
+            Column of the clusters; by default the person.
+        weights : pandas.Series, optional
+            Those given to `fit`.
+
+        Returns
+        -------
+        DirectionalCovariance
+            Its `lincom` takes expressions, and :meth:`marginal_effects` takes it as `covariance`.
+        """
+        from econllm.mnlogit.large import DirectionalCovariance
+
+        return DirectionalCovariance.make(self, data, cov_type, cluster, weights)
+
+    def iia_test(self, data: Data, omit: Sequence[Hashable], *, weights: pd.Series | None = None) -> HausmanTest:
+        """Test whether coefficients change when some outcomes are left out (Hausman and McFadden 1984).
+
+        The variance of the change is that of the difference between the two estimates row by row; the difference of the
+        two variances, which is valid under independence only, is often not a variance at all.
+
+        Parameters
+        ----------
+        data : CareerPanel or DataFrame
+            The estimation sample.
+        omit : sequence of codes
+            Outcomes to leave out; not the base.
+        weights : pandas.Series, optional
+            Those given to `fit`; frequencies only.
+
+        Returns
+        -------
+        HausmanTest
+            Of independence of irrelevant alternatives.
+
+        Raises
+        ------
+        OptionError
+            If `omit` names no outcome, the base, or all but one.
+        DataError
+            With a penalty, or probability weights.
+        """
+        from econllm.mnlogit.iia import iia_test
+
+        return iia_test(self, data, omit, weights)
 
     # Reporting
 
-    def summary(self) -> Table:
+    def table_facts(self) -> TableFacts:
+        """Words and names for tables."""
+        e = self._estimates
+        terms = dict(zip(e.columns, e.terms, strict=True))
+        kind = {"l1": "L1", "l2": "L2", "elasticnet": f"elastic net, l1_ratio = {self.model.l1_ratio:g}"}
+        penalty = ""
+        if self.model.penalty:
+            penalty = f"{kind[self.model.penalty]}, alpha = {self.alpha:.3g} ({e.tuning.rule})"
+        titles = dict(zip(self.choices.codes, self.choices.titles, strict=True))
+        return TableFacts(
+            outcome=self.outcome,
+            titles=titles,
+            variables=e.labels,
+            terms=terms,
+            base=None if e.base is None else self.choices.codes[e.seen[e.base]],
+            symmetric=e.base is None,
+            shares={self.choices.codes[i]: float(e.shares[i]) for i in e.seen},
+            cov=self.cov_description,
+            penalty=penalty,
+        )
+
+    def summary(
+        self,
+        outcomes: Sequence[Hashable] | None = None,
+        terms: Sequence[str] | None = None,
+        *,
+        level: float = 0.95,
+        exp: bool = False,
+    ) -> Table:
         """Describe sample, estimation and coefficients.
+
+        Parameters
+        ----------
+        outcomes : sequence of codes or titles, optional
+            Equations to show; all by default.
+        terms : sequence of str, optional
+            Terms or columns to show.
+        level : float
+            Coverage of the intervals.
+        exp : bool
+            Relative risk ratios in place of coefficients.
 
         Returns
         -------
         Table
-            Coefficients by outcome, with the variable labels of the data and the titles of occupations; where there are
-            more than 300, one line per term with the number of its columns and the root of the sum of its squared
-            coefficients.
+            Coefficients by outcome, with the variable labels of the data and the titles of occupations; long terms such
+            as embeddings as one line with the number of their columns and the norm of the coefficients.
         """
-        return summary_table(self, self._estimates)
+        return summary_table(self, self._estimates, outcomes=outcomes, terms=terms, level=level, exp=exp)
 
     # Saving
 
     def _state(self) -> dict[str, Any]:
         e = self._estimates
-        path = None if e.alpha_path is None else {name: e.alpha_path[name].to_numpy() for name in e.alpha_path}
-        plain = {
-            name: getattr(e, name)
-            for name in (
-                "columns",
-                "terms",
-                "kept_columns",
-                "slopes",
-                "intercepts",
-                "seen",
-                "rows",
-                "base",
-                "alpha",
-                "alpha_rule",
-                "cov",
-                "omitted",
-                "labels",
-            )
+        special = ("spec", "point", "tuning", "solution", "inference")
+        plain = {name: getattr(e, name) for name in Estimates.__dataclass_fields__ if name not in special}
+        # Folds go by person: identifiers are data.
+        tuning = {
+            "alpha": e.tuning.alpha,
+            "rule": e.tuning.rule,
+            "path": None if e.tuning.path is None else e.tuning.path.to_state(),
         }
-        return {**plain, "spec": e.spec.to_state(), "alpha_path": path, "solution": asdict(e.solution)}
+        parts = {name: asdict(getattr(e, name)) for name in ("point", "solution", "inference")}
+        return {**plain, **parts, "spec": e.spec.to_state(), "tuning": tuning}
 
     @classmethod
     def _from_state(cls, model: Any, choices: ChoiceSet, info: FitInfo, state: dict[str, Any]) -> MNLogitResults:
-        path = None if state["alpha_path"] is None else pd.DataFrame(state["alpha_path"])
+        path = state["tuning"]["path"]
         special = {
-            "spec": DesignSpec.from_state(state["spec"]),
-            "alpha_path": path,
+            "spec": Specification.from_state(state["spec"], choices),
+            "point": Point(**state["point"]),
+            "tuning": Tuning(**{**state["tuning"], "path": None if path is None else PenaltyPath.from_state(path)}),
             "solution": Report(**state["solution"]),
+            "inference": Inference(**state["inference"]),
         }
-        tuples = {name: tuple(state[name]) for name in ("columns", "terms", "omitted")}
+        tuples = {name: tuple(state[name]) for name in ("columns", "terms", "shared_columns", "omitted")}
         return cls(model, choices, info, Estimates(**{**state, **special, **tuples}))

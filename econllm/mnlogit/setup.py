@@ -1,28 +1,19 @@
-"""An estimation sample in the coordinates of the solver, and what can be said of it before and after."""
+"""An estimation sample in the coordinates of the solver."""
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 
 from econllm.choices import MISSING_TEXT
-from econllm.errors import CollinearityWarning, DataError, listing
-from econllm.formula import Design
-from econllm.mnlogit.coordinates import Scaling, Stacked, redundant_columns, stack
-from econllm.mnlogit.problem import Problem
-from econllm.mnlogit.solver import Solution, log_proba
-from econllm.mnlogit.tuning import Part
-from econllm.options import Seed, resolve_seed
+from econllm.errors import CollinearityWarning, DataError, OptionError, did_you_mean, listing, warn
+from econllm.formula.lookup import Lookup
+from econllm.mnlogit.columns import Columns
+from econllm.mnlogit.coordinates import Scaling, Stacked, redundant_columns
+from econllm.mnlogit.problem import Point, Problem
 from econllm.sample import Sample
-
-FOLDS = 5
-# An effect on log odds beyond this, over a column's range, has no finite estimate in any sample of ordinary size.
-_SEPARATED = 15.0
-# Change of log odds by the last Newton step: about one without a finite estimate, and below a thousandth with one.
-_DRIFT = 0.01
 
 
 @dataclass(frozen=True)
@@ -39,6 +30,10 @@ class Setup:
         Between the two.
     columns : numpy.ndarray of int
         Positions of the columns in the whole design.
+    shared_scale : numpy.ndarray
+        Divides the alternative-specific columns.
+    shared : numpy.ndarray of int
+        Positions of these columns among all alternative-specific ones.
     omitted : tuple of str
         Columns left out because others span them.
     seen : numpy.ndarray of int
@@ -49,12 +44,13 @@ class Setup:
     Examples
     --------
     >>> import pandas as pd
-    >>> from econllm.sample import read_sample
     >>> from econllm.choices import ChoiceSet
-    >>> from econllm.formula import DesignSpec
-    >>> df = pd.DataFrame({"y": ["a", "b"], "x": [1.0, 2.0]})
-    >>> spec, design = DesignSpec.fit("y ~ x", df)
-    >>> Setup.make(design, read_sample(df, "y", ChoiceSet(["a", "b"])), None, 2, penalised=True).problem.dense.tolist()
+    >>> from econllm.mnlogit.columns import Specification
+    >>> from econllm.sample import read_sample
+    >>> df, jobs = pd.DataFrame({"y": ["a", "b"], "x": [1.0, 2.0]}), ChoiceSet(["a", "b"])
+    >>> options = {"missing": "raise", "context": None, "offset": None, "choice_sets": None}
+    >>> _, columns = Specification.fit("y ~ x", df, jobs, full=True, **options)
+    >>> Setup.make(columns, (), read_sample(df, "y", jobs), None, 2, penalised=True).problem.dense.tolist()
     [[-1.0], [1.0]]
     """
 
@@ -62,25 +58,59 @@ class Setup:
     stacked: Stacked
     scaling: Scaling
     columns: np.ndarray
+    shared_scale: np.ndarray
+    shared: np.ndarray
     omitted: tuple[str, ...]
     seen: np.ndarray
     sample: Sample
 
     @classmethod
     def make(
-        cls, design: Design, everyone: Sample, row_weights: np.ndarray | None, outcomes: int, *, penalised: bool
+        cls,
+        columns: Columns,
+        shared_names: tuple[str, ...],
+        sample: Sample,
+        weights: np.ndarray | None,
+        outcomes: int,
+        *,
+        penalised: bool,
+        intercept: bool = True,
+        factors: Mapping[str, float] | None = None,
     ) -> Setup:
-        """Put a design into the coordinates of the solver.
+        """Put columns into the coordinates of the solver.
+
+        Parameters
+        ----------
+        columns : Columns
+            The right-hand side.
+        shared_names : tuple of str
+            Names of its alternative-specific columns.
+        sample : Sample
+            Outcomes of the same rows.
+        weights : numpy.ndarray, shape (n,), or None
+            Weights of the same rows.
+        outcomes : int
+            Size of the choice set.
+        penalised : bool
+            Whether there is a penalty: then columns that others span are kept.
+        intercept : bool
+            Whether every outcome has a constant.
+        factors : mapping of str to float, optional
+            Multiples of alpha by term.
+
+        Returns
+        -------
+        Setup
 
         Raises
         ------
         DataError
-            Without rows, or with fewer than two outcomes.
+            Without rows, with fewer than two outcomes, or where an outcome happened that was not available.
+        OptionError
+            If `factors` names no term.
         """
-        sample = everyone.take(design.kept)
         if not len(sample):
             raise DataError("no rows are left after rows with missing values were dropped.")
-        weights = None if row_weights is None else row_weights[design.kept]
         if weights is not None:
             if not weights.any():
                 raise DataError(f"all {len(weights)} rows without missing values have weight zero.")
@@ -88,157 +118,178 @@ class Setup:
         seen = np.flatnonzero(np.bincount(sample.outcome, weights, minlength=outcomes) > 0)
         if len(seen) < 2:
             raise DataError(f"only one outcome occurs in the {len(sample)} rows; a model of choice needs two.")
-        stacked = stack(design)
+        # Rows of weight zero may hold outcomes that do not count as seen; they must not be looked up.
+        known = sample.outcome if weights is None else np.where(np.isin(sample.outcome, seen), sample.outcome, seen[0])
+        outcome = np.searchsorted(seen, known)
+        offset = None if columns.offset is None else columns.offset.outcomes(seen)
+        if offset is not None and weights is not None:
+            offset = _possible(offset, outcome)
+        stacked, kept = columns.stacked, np.arange(len(columns.stacked.columns))
         omitted: tuple[str, ...] = ()
-        columns = np.arange(len(stacked.columns))
         if not penalised:
-            columns, omitted = _identified(stacked, weights, design.intercept)
-            stacked = stacked.take(columns)
-        scaling = Scaling.fit(stacked, weights, design.intercept)
+            kept, omitted = _identified(stacked, weights, intercept)
+            stacked = stacked.take(kept)
+        scaling = Scaling.fit(stacked, weights, intercept)
         if penalised:
-            _warn_constant(stacked, scaling, design.intercept)
-        if weights is not None:
-            # Rows of weight zero may hold outcomes that do not count as seen; they must not be looked up.
-            sample_outcome = np.where(np.isin(sample.outcome, seen), sample.outcome, seen[0])
-        else:
-            sample_outcome = sample.outcome
-        outcome = np.searchsorted(seen, sample_outcome)
-        problem = Problem(*scaling.apply(stacked), outcome, len(seen), weights, 0.0, design.intercept)
-        return cls(problem, stacked, scaling, columns, omitted, seen, sample)
+            _warn_constant(stacked, scaling, intercept)
+        shared = tuple(lookup.outcomes(seen) for lookup in columns.shared)
+        varying, spanned = _varying(shared, shared_names, offset, stacked, weights, intercept, penalised)
+        shared = tuple(shared[m] for m in varying)
+        shared_scale = np.array([_spread(lookup, offset) for lookup in shared])
+        shared = tuple(Lookup(s.codes, s.table / scale) for s, scale in zip(shared, shared_scale, strict=True))
+        names = tuple(shared_names[m] for m in varying)
+        own, common = _factors(factors, stacked, names)
+        problem = Problem(
+            *scaling.apply(stacked),
+            outcome,
+            len(seen),
+            weights,
+            0.0,
+            intercept,
+            factors=own,
+            shared=shared,
+            shared_factors=common,
+            offset=offset,
+        )
+        return cls(problem, stacked, scaling, kept, shared_scale, varying, (*omitted, *spanned), seen, sample)
 
     @property
     def has_persons(self) -> bool:
         """Whether rows belong to persons with several records."""
         return len(np.unique(self.sample.clusters)) < len(self.sample)
 
-    def with_alpha(self, alpha: float) -> Setup:
+    def with_penalty(self, alpha: float, l1_ratio: float) -> Setup:
         """Return the setup with a penalty."""
-        return replace(self, problem=replace(self.problem, alpha=alpha))
+        return replace(self, problem=replace(self.problem, alpha=alpha, l1_ratio=l1_ratio))
 
-    def judged(self, design: Design, sample: Sample) -> Problem:
-        """Rows of another sample with outcomes that occur in estimation, in the same coordinates.
+    def to_data(self, point: Point) -> Point:
+        """Coefficients in the units of the data."""
+        slopes, intercepts = self.scaling.to_data(point.slopes, point.intercepts)
+        return Point(slopes, intercepts, point.shared / self.shared_scale)
+
+    def judged(self, columns: Columns, sample: Sample) -> tuple[Problem, np.ndarray]:
+        """Rows of another sample with outcomes that occur in estimation, in the same coordinates, and their clusters.
 
         Raises
         ------
         DataError
             If there are none.
         """
-        part = sample.take(design.kept)
-        rows = np.flatnonzero(np.isin(part.outcome, self.seen))
+        rows = np.flatnonzero(np.isin(sample.outcome, self.seen))
         if not len(rows):
             raise DataError("the validation sample has no rows with an outcome that occurs in estimation.")
-        left, right = self.scaling.apply(stack(design).take(self.columns))
-        outcome = np.searchsorted(self.seen, part.outcome[rows])
-        return replace(self.problem, sparse=left[rows], dense=right[rows], outcome=outcome, weights=None)
-
-    def folds(self, seed: Seed) -> list[Part]:
-        """Divide the persons at random: each fold is judged by a fit to the others.
-
-        Raises
-        ------
-        DataError
-            With a single person.
-        """
-        persons, person = np.unique(self.sample.clusters, return_inverse=True)
-        count = min(FOLDS, len(persons))
-        if count < 2:
-            raise DataError("alpha='auto' needs at least two persons, or a validation sample.")
-        order = np.random.default_rng(resolve_seed(seed)).permutation(len(persons))
-        fold = (order % count)[person]
-        parts = [_part(self.problem, fold == k) for k in range(count)]
-        if not any(part.judged.rows for part in parts):
-            raise DataError("alpha='auto' cannot cross-validate: every outcome occurs in one fold only; give alpha.")
-        return parts
-
-    def separated(self, solution: Solution) -> tuple[str, int] | None:
-        """Column and outcome whose effect has no finite estimate, or None.
-
-        An indicator that is never on together with an outcome separates. Otherwise there is no finite estimate where
-        the last Newton step still moves log odds although the objective has become flat; where no such steps were
-        taken, an effect on log odds that is huge over the column's range is taken for a sign of it.
-        """
-        problem = self.problem
-        if not problem.features:
-            return None
-        n, p = problem.rows, problem.sparse.shape[1]
-        counted = np.ones(n) if problem.weights is None else (problem.weights > 0).astype(np.float64)
-        hits = sparse.csr_array((counted, problem.outcome, np.arange(n + 1)), shape=(n, problem.outcomes))
-        empty = (problem.sparse.T @ hits).toarray() == 0
-        empty[self.stacked.numeric[:p]] = False
-        if empty.any():
-            column, outcome = np.argwhere(empty)[0]
-            return self.stacked.columns[column], int(outcome)
-        if solution.last_step is None:
-            # Products with numbers are left out: nothing can be read off the size of their coefficients.
-            moved, limit = np.where(self._indicators[:, None], solution.coefficients, 0.0), _SEPARATED
-        else:
-            moved, limit = solution.last_step, _DRIFT
-            if np.abs(self._log_odds(moved)).max() <= limit:
-                return None
-            limit = 0.0
-        effect = np.abs(moved[: problem.features] - moved[: problem.features].mean(axis=1, keepdims=True))
-        effect *= self._spans[:, None]
-        column, outcome = np.unravel_index(np.argmax(effect), effect.shape)
-        return (self.stacked.columns[column], int(outcome)) if effect[column, outcome] > limit else None
-
-    @property
-    def _indicators(self) -> np.ndarray:
-        """Columns whose coefficient times their range means something: all but sparse ones with numbers."""
-        p = self.problem.sparse.shape[1]
-        out: np.ndarray = ~(self.stacked.numeric & (np.arange(len(self.stacked.numeric)) < p))
-        return out
-
-    @property
-    def _spans(self) -> np.ndarray:
-        """Range of every column in the coordinates of the solver."""
-        x, dense = self.problem.sparse, self.problem.dense
-        wide = (x.max(axis=0) - x.min(axis=0)).toarray().ravel() if x.shape[1] else np.zeros(0)
-        return np.concatenate([wide, np.ptp(dense, axis=0) if dense.shape[1] else np.zeros(0)])
-
-    def _log_odds(self, move: np.ndarray) -> np.ndarray:
-        """What a move of the coefficients does to log odds about their mean, for the rows that count."""
-        problem, p = self.problem, self.problem.sparse.shape[1]
-        change = problem.sparse @ move[:p] + problem.dense @ move[p : problem.features]
-        if problem.intercept:
-            change += move[-1]
-        if problem.weights is not None:
-            change = change[problem.weights > 0]
-        out: np.ndarray = change - change.mean(axis=1, keepdims=True)
-        return out
-
-    def log_likelihood(self, solution: Solution, reserved: float, unseen: int) -> float:
-        """Unweighted log-likelihood of the sample; `reserved` is the probability of each unseen outcome."""
-        problem = self.problem
-        # Rows of weight zero may hold an outcome that counts as unseen.
-        estimated = np.isin(self.sample.outcome, self.seen)
-        total = 0.0
-        for rows, values in log_proba(problem.sparse, problem.dense, solution.coefficients, solution.intercepts):
-            scores = values[np.arange(len(values)), problem.outcome[rows]] + np.log1p(-reserved * unseen)
-            total += float(np.where(estimated[rows], scores, np.log(reserved)).sum())
-        return total
+        part = columns.take(rows)
+        left, right = self.scaling.apply(part.stacked.take(self.columns))
+        lookups = [part.shared[m].outcomes(self.seen) for m in self.shared]
+        problem = replace(
+            self.problem,
+            sparse=left,
+            dense=right,
+            outcome=np.searchsorted(self.seen, sample.outcome[rows]),
+            weights=None,
+            shared=tuple(Lookup(s.codes, s.table / c) for s, c in zip(lookups, self.shared_scale, strict=True)),
+            offset=None if part.offset is None else part.offset.outcomes(self.seen),
+        )
+        return problem, sample.clusters[rows]
 
 
-def _part(problem: Problem, held: np.ndarray) -> Part:
-    """Rows outside a fold to estimate on, rows inside to judge; both only with outcomes that occur outside."""
-    outside = None if problem.weights is None else problem.weights[~held]
-    occurs = np.bincount(problem.outcome[~held], outside, minlength=problem.outcomes) > 0
-    # An outcome that occurs nowhere else has no finite estimate, whatever alpha is.
-    possible = occurs[problem.outcome]
-    problem = replace(problem, outcome=(np.cumsum(occurs) - 1)[problem.outcome], outcomes=int(occurs.sum()))
-    fitted = _rows(problem, ~held & possible)
-    if problem.outcomes < 2:
-        raise DataError("alpha='auto' cannot cross-validate: without one fold, only one outcome is left; give alpha.")
-    if fitted.weights is not None:
-        fitted = replace(fitted, weights=fitted.weights / fitted.weights.mean())
-    return Part(fitted, _rows(problem, held & possible))
+def _possible(offset: Lookup, outcome: np.ndarray) -> Lookup:
+    """Offsets under which rows of weight zero, whose outcome stands for another, do not become impossible."""
+    able = np.isfinite(offset.values())
+    at = np.arange(len(outcome)), outcome
+    if able[at].all():
+        return offset
+    values = offset.values()
+    values[at] = np.where(able[at], values[at], 0.0)
+    return Lookup(np.arange(len(outcome)), values)
 
 
-def _rows(problem: Problem, mask: np.ndarray) -> Problem:
-    at = np.flatnonzero(mask)
-    weights = None if problem.weights is None else problem.weights[at]
-    return replace(
-        problem, sparse=problem.sparse[at], dense=problem.dense[at], outcome=problem.outcome[at], weights=weights
-    )
+def _spread(lookup: Lookup, offset: Lookup | None) -> float:
+    """Standard deviation of a column over rows and outcomes; one for indicators."""
+    if np.isin(lookup.table, (0.0, 1.0)).all():
+        return 1.0
+    counts = np.bincount(lookup.codes, minlength=len(lookup.table)).astype(np.float64)
+    if offset is None:
+        weights = np.broadcast_to(counts[:, None], lookup.table.shape)
+        spread = float(np.sqrt(np.cov(lookup.table.ravel(), aweights=weights.ravel(), ddof=0)))
+    else:
+        spread = float(lookup.values()[np.isfinite(offset.values())].std())
+    return spread if spread > 0 else 1.0
+
+
+def _varying(
+    shared: tuple[Lookup, ...],
+    names: tuple[str, ...],
+    offset: Lookup | None,
+    stacked: Stacked,
+    weights: np.ndarray | None,
+    intercept: bool,
+    penalised: bool,
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Alternative-specific columns that have a coefficient of their own; the others are named in a warning.
+
+    A column that is the same for all outcomes of a row changes no probability. Without a penalty it has no coefficient
+    of its own either where its differences between outcomes are combinations of the other columns.
+    """
+    kept: list[int] = []
+    out: list[int] = []
+    residuals: list[np.ndarray] = []
+    for m, lookup in enumerate(shared):
+        values = lookup.values().astype(np.float64)
+        if offset is not None:
+            values = np.where(np.isfinite(offset.values()), values, np.nan)
+        values = values - np.nanmean(values, axis=1, keepdims=True)
+        flat = np.nan_to_num(values)
+        scale = float(np.abs(lookup.table).max(initial=0.0))
+        alone = bool(np.abs(flat).max(initial=0.0) > 1e-10 * scale)
+        if alone and not penalised:
+            rest = flat if offset is not None else _unexplained(flat, stacked, weights, intercept)
+            residual = rest.ravel()
+            for earlier in residuals:
+                residual = residual - earlier * (earlier @ residual)
+            size = float(np.linalg.norm(residual))
+            alone = size > 1e-6 * float(np.linalg.norm(flat))
+            if alone:
+                residuals.append(residual / size)
+        (kept if alone else out).append(m)
+    spanned = tuple(names[m] for m in out)
+    if spanned:
+        warn(
+            f"{len(spanned)} alternative-specific columns say nothing that the others do not (the same for all "
+            f"outcomes of a row, or spanned by columns with a coefficient per outcome) and were omitted: "
+            f"{listing(spanned)}.",
+            CollinearityWarning,
+        )
+    return np.array(kept, dtype=np.int64), spanned
+
+
+def _unexplained(values: np.ndarray, stacked: Stacked, weights: np.ndarray | None, intercept: bool) -> np.ndarray:
+    """What is left of every outcome's column after projection on the columns with a coefficient per outcome."""
+    w = np.ones(len(values)) if weights is None else (weights > 0).astype(np.float64)
+    parts = [stacked.sparse.toarray(), stacked.dense.astype(np.float64)]
+    x = np.hstack([*parts, np.ones((len(values), int(intercept)))]) * w[:, None]
+    if not x.shape[1]:
+        return values
+    solution = np.linalg.lstsq(x, values * w[:, None], rcond=None)[0]
+    out: np.ndarray = values * w[:, None] - x @ solution
+    return out
+
+
+def _factors(
+    factors: Mapping[str, float] | None, stacked: Stacked, shared: tuple[str, ...]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Multiples of alpha of every column; common coefficients are free unless named."""
+    if factors is None:
+        return None, None
+    terms = dict.fromkeys((*stacked.terms, *shared))
+    for name in factors:
+        if name not in terms:
+            raise OptionError(
+                f"penalty_factors names {name!r}, which is no term of the formula.{did_you_mean(name, terms)} Terms: "
+                f"{listing(terms, 12)}."
+            )
+    own = np.array([float(factors.get(term, 1.0)) for term in stacked.terms])
+    return own, np.array([float(factors.get(name, 0.0)) for name in shared])
 
 
 def _identified(x: Stacked, weights: np.ndarray | None, intercept: bool) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -246,11 +297,10 @@ def _identified(x: Stacked, weights: np.ndarray | None, intercept: bool) -> tupl
     redundant = redundant_columns(x, weights, intercept)
     omitted = tuple(name for name, out in zip(x.columns, redundant, strict=True) if out)
     if omitted:
-        warnings.warn(
+        warn(
             f"{len(omitted)} columns carry no information of their own (constant, or spanned by others) and were "
             f"omitted: {listing(omitted)}.",
             CollinearityWarning,
-            stacklevel=4,
         )
     return np.flatnonzero(~redundant), omitted
 
@@ -268,9 +318,8 @@ def _warn_constant(x: Stacked, scaling: Scaling, intercept: bool) -> None:
         if intercept and constant and not term.startswith("embed(") and not name.endswith(f"[{MISSING_TEXT}]")
     ]
     if names:
-        warnings.warn(
+        warn(
             f"column {names[0]!r} is constant in the estimation sample, so its coefficient is zero"
             f"{f' (as for {listing(names[1:])})' if names[1:] else ''}; leave it out.",
             CollinearityWarning,
-            stacklevel=4,
         )

@@ -1,12 +1,16 @@
 """Formulas taken apart, and what they may not use."""
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from econllm.errors import FormulaError, LeakageError, MissingColumnError, OptionError
 from econllm.formula import DesignSpec, parse
-from econllm.formula.parse import Factor, functions_in, names_in
+from econllm.formula.parse import Factor, functions_in, names_in, varies
 
 
 def terms(text: str) -> list[str]:
@@ -30,7 +34,8 @@ def test_terms_and_intercept() -> None:
     [
         ("educ + sex", "needs one '~'"),
         ("job ~ educ ~ sex", "needs one '~'"),
-        ("job ~ educ | sex", "must have one outcome and one part on the right"),
+        ("job ~ educ | sex", "'sex' stands right of the bar but is the same for all outcomes"),
+        ("job ~ (educ | sex)", "does not parse"),
         ("job + sex ~ educ", "must be one column, untransformed"),
         ("np.log(job) ~ educ", "must be one column, untransformed"),
         ("job:sex ~ educ", "must be one column, untransformed"),
@@ -54,6 +59,94 @@ def test_names_and_calls() -> None:
     assert names_in(factor) == {"np", "hourly wage", "lag", "x"}
     assert functions_in(factor) == {"lag"}
     assert names_in(Factor("hourly wage", True)) == {"hourly wage"}
+
+
+# The part right of the bar
+
+ALTERNATIVE = [
+    "stay()",
+    "similarity('title')",
+    "price[alt]",
+    "np.log(price[alt])",
+    "I(price[alt] / income)",
+    "`a b`[alt]",
+]
+OF_ROW = ["age", "C(k)", "lag(wage)", "`a b`"]
+
+
+def shown(factor: str) -> str:
+    """How a factor is spelled by the parser: a bare column has no backquotes."""
+    return factor.replace("`", "")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(ALTERNATIVE), min_size=1, max_size=2, unique=True),
+            st.lists(st.sampled_from(OF_ROW), max_size=2, unique=True),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from(["1", "0", "educ", "lag(job) + educ:sex - 1", "educ * sex"]),
+)
+def test_terms_right_of_the_bar(drawn: list[tuple[list[str], list[str], bool]], left: str) -> None:
+    products = [[*b, *a] if swap else [*a, *b] for a, b, swap in drawn]
+    parsed = parse(f"job ~ {left} | {' + '.join(':'.join(factors) for factors in products)}")
+    alone = parse(f"job ~ {left}")
+    assert (parsed.terms, parsed.intercept, parsed.outcome) == (alone.terms, alone.intercept, alone.outcome)
+    found = {frozenset(factor.text for factor in term.factors) for term in parsed.alternatives}
+    assert found == {frozenset(map(shown, factors)) for factors in products}
+    assert len(parsed.alternatives) == len(found)
+    for term in parsed.alternatives:
+        assert any(varies(factor) for factor in term.factors)
+        assert {factor.text: varies(factor) for factor in term.factors} == {
+            shown(f): f in ALTERNATIVE for f in (*ALTERNATIVE, *OF_ROW) if shown(f) in {x.text for x in term.factors}
+        }
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.sampled_from(OF_ROW), min_size=1, max_size=2, unique=True), st.sampled_from(ALTERNATIVE))
+def test_terms_on_the_wrong_side(factors: list[str], varying: str) -> None:
+    with pytest.raises(FormulaError, match="right of the bar but is the same for all outcomes; write it left"):
+        parse(f"y ~ 1 | {varying} + {':'.join(factors)}")
+    with pytest.raises(FormulaError, match=r"varies over outcomes .* write it right of a bar"):
+        parse(f"y ~ {varying}:{':'.join(factors)}")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.text(alphabet="xy[alt]|~+:() 0`", max_size=14))
+@example("x[alt] | y[alt]")
+@example("stay(")
+def test_whatever_stands_right_of_the_bar_parses_or_is_refused_in_words(text: str) -> None:
+    with contextlib.suppress(FormulaError):
+        parsed = parse(f"y ~ 1 | {text}")
+        assert parsed.alternatives
+        assert all(any(varies(f) for f in term.factors) for term in parsed.alternatives)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("y ~ | x[alt]", r"has nothing between '~' and '\|'; write '~ 1 \|' for constants only"),
+        ("y ~ x |", r"has nothing right of the '\|'"),
+        ("y ~ x | 1", r"has nothing right of the '\|'"),
+        ("y ~ a | b[alt] | c[alt]", r"has more than one '\|'"),
+        ("y ~ 1 | stay() * sex", r"'sex' stands right of the bar.* as in stay\(\):sex. \(a \* b stands for"),
+        ("y ~ stay()", r"stay\(\) varies over outcomes .* as in 'y ~ 1 \| stay\(\)'"),
+    ],
+)
+def test_bars_out_of_place(text: str, message: str) -> None:
+    with pytest.raises(FormulaError, match=message):
+        parse(text)
+
+
+def test_names_by_outcome() -> None:
+    factor = Factor("np.log(`hourly wage`[alt] / x[alt]) + z", False)
+    assert names_in(factor) == {"np", "hourly wage[alt]", "x[alt]", "z"}
+    assert not varies(Factor("x['alt']", False))
 
 
 # The outcome, and what describes the job of the record

@@ -1,12 +1,15 @@
 """Small samples for the tests of the multinomial logit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from econllm.datasets import simulate_careers
-from econllm.formula import DesignSpec
-from econllm.mnlogit.problem import Problem
+from econllm.formula.lookup import Lookup
+from econllm.mnlogit.columns import Specification
+from econllm.mnlogit.problem import Point, Problem
 from econllm.mnlogit.setup import Setup
 from econllm.panel import CareerPanel
 from econllm.sample import fit_weights, read_sample
@@ -26,10 +29,11 @@ def careers(persons: int = 150, occupations: int = 5, **options) -> CareerPanel:
 
 def make_setup(panel: CareerPanel, formula: str, alpha: float, weights: pd.Series | None = None) -> Setup:
     """What MNLogit gives to its solver."""
-    _, design = DesignSpec.fit(formula, panel)
+    options = {"missing": "raise", "context": None, "offset": None, "choice_sets": None}
+    _, columns = Specification.fit(formula, panel, panel.choices, full=True, **options)
     rows = read_sample(panel, "occupation", panel.choices)
-    setup = Setup.make(design, rows, fit_weights(panel, weights, False), len(panel.choices), penalised=True)
-    return setup.with_alpha(alpha)
+    setup = Setup.make(columns, (), rows, fit_weights(panel, weights, False), len(panel.choices), penalised=True)
+    return setup.with_penalty(alpha, 0.0)
 
 
 def random_problem(seed: int, *, weighted: bool, intercept: bool, alpha: float = 0.03, n: int = 90) -> Problem:
@@ -44,11 +48,44 @@ def random_problem(seed: int, *, weighted: bool, intercept: bool, alpha: float =
     return Problem(left, rng.normal(size=(n, 2)), rng.integers(3, size=n), 3, weights, alpha, intercept)
 
 
-def objective(problem: Problem, w: np.ndarray, b: np.ndarray) -> float:
+def full_problem(seed: int, *, weighted: bool, intercept: bool, alpha: float = 0.03) -> Problem:
+    """The same with factors of the penalty, two alternative-specific columns, an offset and unavailable outcomes."""
+    problem = random_problem(seed, weighted=weighted, intercept=intercept, alpha=alpha)
+    rng = np.random.default_rng(seed + 100)
+    n = problem.rows
+    table = rng.normal(size=(4, 3))
+    table[0, 0], table[1, 2] = -np.inf, -np.inf
+    codes = rng.integers(4, size=n)
+    codes[~np.isfinite(table[codes, problem.outcome])] = 3
+    shared = (Lookup(rng.integers(5, size=n), rng.normal(size=(5, 3))), Lookup(np.arange(n), rng.normal(size=(n, 3))))
+    return replace(
+        problem,
+        factors=rng.uniform(0.5, 2, problem.features),
+        shared=shared,
+        shared_factors=np.array([0.0, 1.5]),
+        offset=Lookup(codes, table),
+    )
+
+
+def random_point(problem: Problem, seed: int = 5) -> Point:
+    rng = np.random.default_rng(seed)
+    b = rng.normal(size=problem.outcomes) if problem.intercept else np.zeros(problem.outcomes)
+    return Point(rng.normal(size=(problem.features, problem.outcomes)), b, rng.normal(size=len(problem.shared)))
+
+
+def objective(problem: Problem, point: Point) -> float:
     """The objective, written out plainly."""
-    z = np.hstack([problem.sparse.toarray(), problem.dense]) @ w + b
+    z = np.hstack([problem.sparse.toarray(), problem.dense]) @ point.slopes + point.intercepts
+    for lookup, coefficient in zip(problem.shared, point.shared, strict=True):
+        z = z + coefficient * lookup.table[lookup.codes]
+    if problem.offset is not None:
+        z = z + problem.offset.table[problem.offset.codes]
     scores = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), problem.outcome]
-    return float(np.average(scores, weights=problem.weights) + 0.5 * problem.alpha * (w**2).sum())
+    factors = np.ones(problem.features) if problem.factors is None else problem.factors
+    penalty = (factors @ np.square(point.slopes)).sum()
+    if problem.shared_factors is not None:
+        penalty += problem.shared_factors @ np.square(point.shared)
+    return float(np.average(scores, weights=problem.weights) + 0.5 * problem.alpha * penalty)
 
 
 def plain_text(fitted: object) -> str:

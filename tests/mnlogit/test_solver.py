@@ -8,79 +8,119 @@ import pytest
 from scipy import sparse
 
 from econllm.datasets import simulate_careers
-from econllm.mnlogit import MNLogit, newton, solver
-from econllm.mnlogit.problem import Problem
+from econllm.errors import OptionError
+from econllm.mnlogit import MNLogit, device, newton, solver
+from econllm.mnlogit.problem import Point, Problem
 from econllm.mnlogit.solver import scales, solve
+from econllm.options import resolve_device
 
-from .samples import careers, make_setup, objective, random_problem
+from .samples import careers, full_problem, make_setup, objective, random_point, random_problem
 
+DEVICE = str(resolve_device("auto"))
+PROBLEMS = pytest.mark.parametrize("make", [random_problem, full_problem])
 CASES = pytest.mark.parametrize(("weighted", "intercept"), [(False, True), (True, True), (True, False)])
 
 
-def evaluate(problem: Problem, w: np.ndarray, b: np.ndarray, dtype=np.float64):
+def evaluate(problem: Problem, at: Point, dtype=np.float64) -> tuple[float, Point]:
     with ThreadPoolExecutor(2) as pool:
-        return solver._Objective(problem, dtype, pool)(w, b)
+        return solver._Objective(problem, dtype, pool)(at)
 
 
-def point(problem: Problem, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    b = rng.normal(size=problem.outcomes) if problem.intercept else np.zeros(problem.outcomes)
-    return rng.normal(size=(problem.features, problem.outcomes)), b
-
-
-@CASES
-def test_gradient_is_that_of_the_objective(weighted, intercept, monkeypatch) -> None:
-    monkeypatch.setattr(solver, "_CHUNK_VALUES", 200)  # several chunks
-    problem = random_problem(0, weighted=weighted, intercept=intercept)
-    w, b = point(problem)
-    loss, slope, constant = evaluate(problem, w, b)
-    assert loss == pytest.approx(objective(problem, w, b), rel=1e-13)
-    step = 1e-6
-    for at in np.ndindex(w.shape):
-        move = np.zeros_like(w)
-        move[at] = step
-        numeric = (objective(problem, w + move, b) - objective(problem, w - move, b)) / (2 * step)
-        assert slope[at] == pytest.approx(numeric, abs=1e-8)
-    for k in range(problem.outcomes):
-        move = step * np.eye(problem.outcomes)[k]
-        numeric = (objective(problem, w, b + move) - objective(problem, w, b - move)) / (2 * step)
-        assert constant[k] == pytest.approx(numeric if intercept else 0.0, abs=1e-8)
-
-
-@CASES
-def test_hessian_is_that_of_the_gradient(weighted, intercept) -> None:
-    problem = random_problem(1, weighted=weighted, intercept=intercept, alpha=0.0)
-    w, b = point(problem)
-    theta = np.vstack([w, b]) if intercept else w
-    x = newton.regressors(problem)
-    found = newton.hessian(x, newton.probabilities(x, theta), problem.weights) / problem.rows
-    step, size = 1e-5, theta.size
-    assert found.shape == (size, size)
-    for i in range(size):
-        move = np.zeros(size)
+def numeric_gradient(problem: Problem, at: Point, step: float = 1e-6) -> np.ndarray:
+    """Central differences of the objective written out plainly, in the order of Problem.vector."""
+    theta, out = problem.vector(at), np.empty(problem.parameters)
+    for i in range(len(theta)):
+        move = np.zeros(len(theta))
         move[i] = step
-        sides = []
-        for sign in (1, -1):
-            t = theta + sign * move.reshape(theta.shape)
-            _, slope, constant = evaluate(problem, *((t[:-1], t[-1]) if intercept else (t, b)))
-            sides.append(np.vstack([slope, constant]).ravel() if intercept else slope.ravel())
+        sides = [objective(problem, problem.point(theta + sign * move)) for sign in (1, -1)]
+        out[i] = (sides[0] - sides[1]) / (2 * step)
+    return out
+
+
+@CASES
+@PROBLEMS
+def test_gradient_is_that_of_the_objective(make, weighted, intercept, monkeypatch) -> None:
+    monkeypatch.setattr(solver, "_CHUNK_VALUES", 200)  # several chunks
+    problem = make(0, weighted=weighted, intercept=intercept)
+    at = random_point(problem)
+    loss, slope = evaluate(problem, at)
+    assert loss == pytest.approx(objective(problem, at), rel=1e-13)
+    assert problem.vector(slope) == pytest.approx(numeric_gradient(problem, at), abs=1e-8)
+    if not intercept:
+        assert not slope.intercepts.any()
+    value, other = newton.gradient(problem, at)
+    assert value == pytest.approx(loss, rel=1e-13)
+    assert other == pytest.approx(problem.vector(slope), abs=1e-13)
+
+
+@CASES
+@PROBLEMS
+def test_another_device_finds_the_same_objective_and_gradient(make, weighted, intercept, monkeypatch) -> None:
+    monkeypatch.setattr(device, "_CHUNK_VALUES", 100)  # several chunks
+    problem = make(0, weighted=weighted, intercept=intercept)
+    at = random_point(problem)
+    loss, slope = evaluate(problem, at)
+    for double, tolerance in ((True, 1e-12), (False, 1e-5)):
+        there = device.DeviceObjective(problem, DEVICE, double=double)
+        value, gradient = there.value(at)
+        assert float(value) == pytest.approx(loss, rel=tolerance)
+        found = Point(*(part.double().cpu().numpy() for part in gradient))
+        assert problem.vector(found) == pytest.approx(problem.vector(slope), abs=tolerance)
+
+
+@CASES
+def test_another_device_finds_the_same_optimum(weighted, intercept) -> None:
+    problem = full_problem(3, weighted=weighted, intercept=intercept)
+    here = solve(problem, tolerance=1e-12)
+    there = solve(problem, tolerance=1e-12, device=DEVICE if DEVICE != "cpu" else "torch-cpu", polish=False)
+    assert there.converged
+    assert there.objective == pytest.approx(here.objective, rel=1e-9)
+    assert problem.vector(there.point) == pytest.approx(problem.vector(here.point), abs=1e-3)
+
+
+def test_small_problems_stay_on_the_processor() -> None:
+    problem = random_problem(0, weighted=False, intercept=True)
+    assert device.chosen_device("auto", problem) is None
+    assert device.chosen_device("cpu", problem) is None
+    with pytest.raises(OptionError, match="device='gpu0' is not a device"):
+        device.chosen_device("gpu0", problem)
+
+
+@CASES
+@PROBLEMS
+def test_hessian_is_that_of_the_gradient(make, weighted, intercept, monkeypatch) -> None:
+    monkeypatch.setattr(newton, "_CHUNK_VALUES", 400)  # several chunks
+    problem = replace(make(1, weighted=weighted, intercept=intercept), alpha=0.0)
+    at = random_point(problem)
+    found = newton.hessian(problem, at) / problem.rows
+    step, theta = 1e-5, problem.vector(at)
+    assert found.shape == (len(theta), len(theta))
+    for i in range(len(theta)):
+        move = np.zeros(len(theta))
+        move[i] = step
+        sides = [problem.vector(evaluate(problem, problem.point(theta + sign * move))[1]) for sign in (1, -1)]
         assert found[i] == pytest.approx((sides[0] - sides[1]) / (2 * step), abs=1e-8)
 
 
 @CASES
 def test_scales_are_as_stated(weighted, intercept) -> None:
-    problem = random_problem(2, weighted=weighted, intercept=intercept)
+    problem = full_problem(2, weighted=weighted, intercept=intercept)
     weights = np.ones(problem.rows) if problem.weights is None else problem.weights
     hit = np.eye(problem.outcomes)[problem.outcome]
     share = (weights @ hit + 1 / 3) / (problem.rows + 1)
-    slope, constant = scales(problem)
+    found = scales(problem)
     x = np.hstack([problem.sparse.toarray(), problem.dense])
     for f in range(problem.features):
         size = np.abs(x[:, f])
         q = ((weights * size) @ hit + share) / (weights @ size + 1) if f < problem.sparse.shape[1] else share
-        diagonal = np.mean(weights * x[:, f] ** 2) * q * (1 - q) + problem.alpha
-        assert slope[f] == pytest.approx(1 / np.sqrt(diagonal), rel=1e-6)
-    assert constant == pytest.approx(1 / np.sqrt(share * (1 - share)), rel=1e-6)
+        diagonal = np.mean(weights * x[:, f] ** 2) * q * (1 - q) + problem.alpha * problem.factors[f]
+        assert found.slopes[f] == pytest.approx(1 / np.sqrt(diagonal), rel=1e-6)
+    assert found.intercepts == pytest.approx(1 / np.sqrt(share * (1 - share)), rel=1e-6)
+    for m, lookup in enumerate(problem.shared):
+        values = lookup.values()
+        spread = ((values - (values @ share)[:, None]) ** 2) @ share
+        diagonal = np.mean(weights * spread) + problem.alpha * problem.shared_factors[m]
+        assert found.shared[m] == pytest.approx(1 / np.sqrt(diagonal), rel=1e-6)
 
 
 def test_single_precision_only_leads_to_the_region_of_the_optimum(monkeypatch) -> None:
@@ -101,11 +141,10 @@ def test_single_precision_only_leads_to_the_region_of_the_optimum(monkeypatch) -
     assert mixed.objective == pytest.approx(double.objective, rel=3e-6)
     assert mixed.converged
     assert double.converged
-    w, b = mixed.coefficients, mixed.intercepts
-    low, high = evaluate(problem, w, b, np.float32), evaluate(problem, w, b)
+    low, high = evaluate(problem, mixed.point, np.float32), evaluate(problem, mixed.point)
     assert low[0] == pytest.approx(high[0], rel=1e-6)
-    assert low[1] == pytest.approx(high[1], abs=1e-6)
-    assert low[1].dtype == np.float64
+    assert low[1].slopes == pytest.approx(high[1].slopes, abs=1e-6)
+    assert low[1].slopes.dtype == np.float64
 
 
 def test_same_numbers_whatever_the_number_of_threads(monkeypatch) -> None:
@@ -114,26 +153,27 @@ def test_same_numbers_whatever_the_number_of_threads(monkeypatch) -> None:
     found = []
     for cores in (1, 3):
         monkeypatch.setattr(solver, "_cores", lambda cores=cores: cores)
-        found.append(solve(problem, max_iter=30, polish=False).coefficients)
+        found.append(solve(problem, max_iter=30, polish=False).point.slopes)
     assert found[0].tobytes() == found[1].tobytes()
 
 
 @CASES
-def test_solution_satisfies_the_first_order_conditions(weighted, intercept) -> None:
-    problem = random_problem(3, weighted=weighted, intercept=intercept)
+@PROBLEMS
+def test_solution_satisfies_the_first_order_conditions(make, weighted, intercept) -> None:
+    problem = make(3, weighted=weighted, intercept=intercept)
     found = solve(problem)
-    _, slope, constant = evaluate(problem, found.coefficients, found.intercepts)
-    assert np.abs(slope).max() < 1e-12
-    assert np.abs(constant).max() < 1e-12
-    assert found.intercepts.any() == intercept
-    assert found.intercepts.mean() == pytest.approx(0, abs=1e-15)
+    assert np.abs(numeric_gradient(problem, found.point)).max() < 1e-9
+    _, slope = evaluate(problem, found.point)
+    assert np.abs(problem.vector(slope)).max() < 1e-12
+    assert found.point.intercepts.any() == intercept
+    assert found.point.intercepts.mean() == pytest.approx(0, abs=1e-15)
     assert found.converged
 
 
 def test_start_does_not_matter() -> None:
-    problem = random_problem(4, weighted=True, intercept=True)
-    usual, far = solve(problem), solve(problem, start=point(problem))
-    assert far.coefficients == pytest.approx(usual.coefficients, abs=1e-9)
+    problem = full_problem(4, weighted=True, intercept=True)
+    usual, far = solve(problem), solve(problem, start=random_point(problem))
+    assert problem.vector(far.point) == pytest.approx(problem.vector(usual.point), abs=1e-9)
 
 
 def test_limit_on_iterations_is_not_convergence(monkeypatch) -> None:
@@ -146,7 +186,7 @@ def test_limit_on_iterations_is_not_convergence(monkeypatch) -> None:
     found = solve(problem, tolerance=1e-12, max_iter=2000)
     assert found.converged
     # A start where no step lowers the objective any more.
-    again = solve(problem, start=(found.coefficients, found.intercepts), tolerance=1e-300, max_iter=50)
+    again = solve(problem, start=found.point, tolerance=1e-300, max_iter=50)
     assert again.objective <= found.objective
 
 
@@ -160,7 +200,7 @@ def test_columns_without_variance_do_no_harm() -> None:
     problem = random_problem(7, weighted=False, intercept=True)
     padded = replace(problem, dense=np.hstack([problem.dense, np.zeros((problem.rows, 1))]))
     found = solve(padded)
-    assert found.coefficients[-1].tolist() == [0, 0, 0]
+    assert found.point.slopes[-1].tolist() == [0, 0, 0]
     assert found.objective == pytest.approx(solve(problem).objective, rel=1e-13)
     empty = sparse.csr_array(np.zeros((problem.rows, 1)))
     wide = replace(problem, sparse=sparse.csr_array(sparse.hstack([problem.sparse, empty])))

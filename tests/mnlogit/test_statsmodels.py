@@ -7,6 +7,7 @@ import pytest
 import statsmodels.api as sm
 
 from econllm.datasets import load_wage_panel
+from econllm.errors import DataError, OptionError
 from econllm.mnlogit import MNLogit
 
 ANES = "PID ~ logpopul + selfLR + age + educ + income"
@@ -92,12 +93,22 @@ def test_integer_weights_are_repeated_rows(frames) -> None:
     df = frames["anes"].reset_index(drop=True)
     weights = pd.Series(np.random.default_rng(0).integers(0, 4, len(df)).astype(float))
     repeated = df.loc[df.index.repeat(weights.astype(int))]
-    weighted, plain = MNLogit(ANES).fit(df, weights=weights), MNLogit(ANES).fit(repeated)
-    assert weighted.params.to_numpy() == pytest.approx(plain.params.to_numpy(), abs=1e-8)
-    assert weighted.objective == pytest.approx(plain.objective, abs=1e-12)
-    # Weights have mean one, so the sample counts as many rows as there are, not as the weights sum to.
-    share = np.sqrt(weights.sum() / len(df))
-    assert weighted.std_errors.to_numpy() == pytest.approx(plain.std_errors.to_numpy() * share, rel=1e-6)
+    counted, plain = MNLogit(ANES, weight_type="frequency").fit(df, weights=weights), MNLogit(ANES).fit(repeated)
+    assert counted.params.to_numpy() == pytest.approx(plain.params.to_numpy(), abs=1e-8)
+    assert counted.objective == pytest.approx(plain.objective, abs=1e-12)
+    assert counted.std_errors.to_numpy() == pytest.approx(plain.std_errors.to_numpy(), rel=1e-6)
+    for name in ("n", "log_likelihood", "null_log_likelihood", "pseudo_r2", "aic", "bic", "cov_type"):
+        left, right = counted.glance()[name].item(), plain.glance()[name].item()
+        assert left == (right if isinstance(right, str) else pytest.approx(right, rel=1e-10))
+    assert counted.info.log_likelihood == pytest.approx(plain.info.log_likelihood, rel=1e-10)
+    # As inverse probabilities of selection the same weights give the same coefficients, but sandwich errors.
+    sampled = MNLogit(ANES).fit(df, weights=weights)
+    assert sampled.params.to_numpy() == pytest.approx(plain.params.to_numpy(), abs=1e-8)
+    assert sampled.cov_type == "robust"
+    with pytest.raises(OptionError, match="not valid with probability weights"):
+        MNLogit(ANES, cov_type="nonrobust").fit(df, weights=weights)
+    with pytest.raises(DataError, match=r"needs whole numbers; 1 of 944 weights are none, the first 0[.]5"):
+        MNLogit(ANES, weight_type="frequency").fit(df, weights=weights.where(weights.index != 3, 0.5))
 
 
 def test_columns_far_from_zero_are_not_taken_for_constants(frames) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from econllm.errors import DataError, OptionError
 from econllm.mnlogit import MNLogit
+from econllm.mnlogit.tuning import folds
 from econllm.panel import CareerPanel
 
 from .samples import careers, choices_frame, make_setup, plain_text
@@ -24,17 +25,17 @@ def parts() -> tuple[CareerPanel, ...]:
 def test_validation_chooses_an_interior_best(parts) -> None:
     train, valid, _ = parts
     fitted = MNLogit(FORMULA, penalty="l2").fit(train, validation=valid)
-    path = fitted.alpha_path
-    assert path.columns.tolist() == ["alpha", "score"]
+    path = fitted.path.frame
+    assert path.columns.tolist() == ["alpha", "score", "std_error", "nonzero", "chosen"]
     assert path["alpha"].is_monotonic_increasing
     best = path["score"].idxmax()
     assert fitted.alpha == path.loc[best, "alpha"]
     assert 0 < best < len(path) - 1
     assert "by the validation sample" in plain_text(fitted)
     path.loc[0, "alpha"] = -1.0
-    assert fitted.alpha_path.loc[0, "alpha"] > 0
+    assert fitted.path.frame.loc[0, "alpha"] > 0
     # The scores are what fits at these values give.
-    for _, row in fitted.alpha_path.iterrows():
+    for _, row in fitted.path.frame.iterrows():
         there = MNLogit(FORMULA, penalty="l2", alpha=row["alpha"]).fit(train)
         assert there.log_likelihood(valid).mean() == pytest.approx(row["score"], abs=1e-3)
     again = MNLogit(FORMULA, penalty="l2", alpha=fitted.alpha).fit(train)
@@ -50,7 +51,7 @@ def test_validation_rows_of_unseen_outcomes_say_nothing_about_alpha(parts) -> No
     kept = train.subset(np.setdiff1d(train.persons, train.person_ids[rare]))
     fitted = MNLogit("occupation ~ educ", penalty="l2").fit(kept, validation=valid)
     assert len(fitted.info.unseen) == 1
-    assert np.isfinite(fitted.alpha_path["score"]).all()
+    assert np.isfinite(fitted.path.frame["score"]).all()
     only = valid.to_frame()
     only["occupation"] = fitted.info.unseen[0]
     roles = {"static": ["sex", "birth_year"], "dynamic": ["educ", "exper"], "lagged": ["wage"]}
@@ -62,12 +63,16 @@ def test_validation_rows_of_unseen_outcomes_say_nothing_about_alpha(parts) -> No
 # By folds
 
 
+def divide(setup, seed):
+    return folds(setup.problem, setup.sample.clusters, seed, 5)[0]
+
+
 def fold_persons(setup, panel, seed) -> list[set]:
     """Persons of every fold, told by the exact rows that are judged."""
     tagged = setup.problem.dense[:, 0]
     assert len(np.unique(tagged)) == len(panel)
     owner = dict(zip(tagged, panel.origin_ids, strict=True))
-    return [{owner[value] for value in part.judged.dense[:, 0]} for part in setup.folds(seed)]
+    return [{owner[value] for value in part.judged.dense[:, 0]} for part in divide(setup, seed)]
 
 
 def test_folds_divide_origin_persons() -> None:
@@ -75,14 +80,14 @@ def test_folds_divide_origin_persons() -> None:
     frame = base.to_frame().assign(tag=np.arange(len(base)) + 0.5)
     plain = CareerPanel(frame, "person", "year", "occupation", static=["sex"], dynamic=["educ", "tag"])
     setup = make_setup(plain, "occupation ~ tag", 0.1)
-    folds = fold_persons(setup, plain, 0)
-    assert len(folds) == 5
-    assert sorted(person for fold in folds for person in fold) == sorted(plain.persons)
-    assert {len(fold) for fold in folds} == {12}
-    for part in setup.folds(0):
+    groups = fold_persons(setup, plain, 0)
+    assert len(groups) == 5
+    assert sorted(person for fold in groups for person in fold) == sorted(plain.persons)
+    assert {len(fold) for fold in groups} == {12}
+    for part in divide(setup, 0):
         assert part.problem.rows + part.judged.rows == len(plain)
-    assert fold_persons(setup, plain, 0) == folds
-    assert fold_persons(setup, plain, 1) != folds
+    assert fold_persons(setup, plain, 0) == groups
+    assert fold_persons(setup, plain, 1) != groups
 
 
 def test_copies_of_a_person_stay_together() -> None:
@@ -92,9 +97,9 @@ def test_copies_of_a_person_stay_together() -> None:
     origins = len(np.unique(panel.origin_ids))
     assert origins < len(panel.persons)  # some were drawn more than once
     setup = make_setup(panel, "occupation ~ tag", 0.1)
-    for part in setup.folds(0):
+    for part in divide(setup, 0):
         assert not set(part.problem.dense[:, 0]) & set(part.judged.dense[:, 0])
-    judged = [set(part.judged.dense[:, 0]) for part in setup.folds(0)]
+    judged = [set(part.judged.dense[:, 0]) for part in divide(setup, 0)]
     assert sum(map(len, judged)) == origins
 
 
@@ -102,10 +107,10 @@ def test_cross_validation_is_seeded(parts) -> None:
     train = parts[0]
     model = MNLogit("occupation ~ lag(occupation) + educ", penalty="l2")
     first, same, other, default = (model.fit(train, seed=seed) for seed in (0, 0, 7, None))
-    assert first.alpha_path.equals(same.alpha_path)
+    assert first.path.frame.equals(same.path.frame)
     assert first.params.equals(same.params)
-    assert default.alpha_path.equals(first.alpha_path)
-    assert not other.alpha_path.equals(first.alpha_path)
+    assert default.path.frame.equals(first.path.frame)
+    assert not other.path.frame.equals(first.path.frame)
     assert "by 5-fold cross-validation over persons" in plain_text(first)
     again = model.replace(alpha=first.alpha).fit(train)
     assert again.params.to_numpy() == pytest.approx(first.params.to_numpy(), abs=1e-9)
@@ -122,7 +127,7 @@ def test_an_outcome_that_only_one_fold_holds_is_left_out_of_the_scores() -> None
     fitted = MNLogit("y ~ x + g", penalty="l2").fit(df, seed=1)
     without = MNLogit("y ~ x + g", penalty="l2").fit(df.drop(index=17), seed=1)
     # A score of one impossible row would be tens of nats over 200 rows.
-    assert fitted.alpha_path["score"].max() == pytest.approx(without.alpha_path["score"].max(), abs=0.02)
+    assert fitted.path.frame["score"].max() == pytest.approx(without.path.frame["score"].max(), abs=0.02)
     assert "boat" in fitted.choices
     assert fitted.info.unseen == ()
 
@@ -134,7 +139,7 @@ def test_cross_validation_needs_persons_and_outcomes() -> None:
     with pytest.raises(DataError, match="every outcome occurs in one fold only"):
         MNLogit("y ~ x", penalty="l2").fit(df.assign(y=list("abcde")))
     one = careers(1, 3, records=(8, 8))
-    with pytest.raises(DataError, match="at least two persons, or a validation sample"):
+    with pytest.raises(DataError, match="at least two persons; give a validation sample"):
         MNLogit("occupation ~ exper", penalty="l2").fit(one)
 
 
@@ -163,7 +168,7 @@ def test_weights_are_repetitions(parts) -> None:
     assert by_row.params.equals(by_person.params)
     assert by_person.info.weighted
     tuned = MNLogit("occupation ~ lag(occupation) + educ", penalty="l2").fit(train, weights=weights, seed=0)
-    assert np.isfinite(tuned.alpha_path["score"]).all()
+    assert np.isfinite(tuned.path.frame["score"]).all()
 
 
 def test_survey_weights(parts) -> None:
