@@ -15,9 +15,9 @@ import numpy as np
 from common import report, seconds
 from scipy import sparse
 
-from econllm.mnlogit.elastic import kkt_violation
-from econllm.mnlogit.path import elastic_path, grid
-from econllm.mnlogit.problem import Point, Problem
+from econllm.logit.elastic import kkt_violation
+from econllm.logit.path import elastic_path, grid
+from econllm.logit.problem import Point, Problem
 
 ROWS, COLUMNS, OUTCOMES, ALPHAS = 5_000, 200, 10, 50
 # With these glmnet's largest violation of the conditions is nearest to ours, without being smaller than half of it.

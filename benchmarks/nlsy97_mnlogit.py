@@ -18,7 +18,7 @@ from scipy import sparse
 
 import econllm as el
 from econllm.formula import DesignSpec
-from econllm.mnlogit.coordinates import stack
+from econllm.logit.coordinates import stack
 
 
 def main() -> None:

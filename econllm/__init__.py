@@ -22,11 +22,11 @@ _HOMES = {
     "similarity": "econllm.encoders",
     "Empirical": "econllm.empirical",
     "EmpiricalResults": "econllm.empirical",
-    "MNLogit": "econllm.mnlogit.model",
-    "MNLogitResults": "econllm.mnlogit.results",
-    "MarginalEffects": "econllm.mnlogit.marginal",
-    "TwoStageMNLogitResults": "econllm.mnlogit.two_stage",
-    "mnlogit": "econllm.mnlogit.function",
+    "MNLogit": "econllm.multinomial.model",
+    "MNLogitResults": "econllm.multinomial.results",
+    "MarginalEffects": "econllm.multinomial.marginal",
+    "TwoStageMNLogitResults": "econllm.multinomial.two_stage",
+    "mnlogit": "econllm.multinomial.function",
     "table": "econllm.regtable",
     "Estimator": "econllm.base",
     "Results": "econllm.base",
@@ -83,7 +83,7 @@ if TYPE_CHECKING:
     from econllm.evaluation.compare import Comparison, compare
     from econllm.io import load
     from econllm.metrics import Perplexity
-    from econllm.mnlogit import MarginalEffects, MNLogit, MNLogitResults, TwoStageMNLogitResults, mnlogit
+    from econllm.multinomial import MarginalEffects, MNLogit, MNLogitResults, TwoStageMNLogitResults, mnlogit
     from econllm.panel import CareerPanel
     from econllm.regtable import table
     from econllm.tables import Table

@@ -23,9 +23,9 @@ _JSON, _ARRAYS = "results.json", "arrays.safetensors"
 # Where every class of results and its specification live.
 _CLASSES = {
     "EmpiricalResults": ("econllm.empirical", "Empirical"),
-    "MNLogitResults": ("econllm.mnlogit", "MNLogit"),
+    "MNLogitResults": ("econllm.multinomial", "MNLogit"),
     "OracleResults": ("econllm.datasets", "Oracle"),
-    "TwoStageMNLogitResults": ("econllm.mnlogit", "MNLogit"),
+    "TwoStageMNLogitResults": ("econllm.multinomial", "MNLogit"),
 }
 
 

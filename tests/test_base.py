@@ -12,7 +12,7 @@ from econllm.choices import ChoiceSet
 from econllm.empirical import Empirical
 from econllm.errors import DataError, InfiniteScoreWarning, MissingColumnError, OptionError
 from econllm.metrics import perplexity
-from econllm.mnlogit import MNLogit
+from econllm.multinomial import MNLogit
 from econllm.panel import CareerPanel
 from econllm.sample import fit_weights, read_sample
 from econllm.tables import Table

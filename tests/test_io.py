@@ -16,7 +16,7 @@ from econllm.datasets import simulate_careers
 from econllm.empirical import Empirical
 from econllm.errors import DataError, FormulaError, OptionError
 from econllm.io import load, pack, unpack
-from econllm.mnlogit import MNLogit
+from econllm.multinomial import MNLogit
 from econllm.panel import CareerPanel
 
 MODELS = [

@@ -1,0 +1,1 @@
+"""The engine of the multinomial logit: problems as arrays, their solution, and derivatives and covariances there."""

@@ -1,0 +1,128 @@
+"""Bootstrap of the coefficients: refits on reweighted persons or clusters, each starting from the estimate."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from econllm.errors import DataError
+from econllm.logit import newton
+from econllm.logit.minimise import minimise
+from econllm.logit.problem import Point, Problem
+from econllm.multinomial.estimates import report_coefficients
+from econllm.multinomial.setup import Setup
+from econllm.options import Seed, child_seed
+from econllm.resampling import Draws, fingerprint, person_weights, run_replications
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One replication: weight the clusters, refit from the estimate, report the coefficients."""
+
+    setup: Setup
+    start: Point
+    groups: np.ndarray
+    strata: np.ndarray
+    draws: Draws
+    base: int | None
+    tolerance: float
+    max_iter: int
+
+    def __call__(self, seed: np.random.SeedSequence) -> np.ndarray:
+        problem = self.setup.problem
+        drawn = np.empty(len(self.strata))
+        for h, stratum in enumerate(np.unique(self.strata)):
+            at = np.flatnonzero(self.strata == stratum)
+            drawn[at] = person_weights(at, child_seed(seed, h), self.draws)
+        weights = drawn[self.groups]
+        if problem.weights is not None:
+            weights = weights * problem.weights
+        missing = np.bincount(problem.outcome, weights, minlength=problem.outcomes) == 0
+        count = len(report_coefficients(self.start, problem.intercept, self.base))
+        if missing.any():
+            return np.full(count, np.nan)
+        problem = replace(problem, weights=weights / weights.mean())
+        point = self.setup.to_data(_refit(problem, self.start, self.tolerance, self.max_iter))
+        return report_coefficients(point, problem.intercept, self.base)
+
+
+def _refit(problem: Problem, start: Point, tolerance: float, max_iter: int) -> Point:
+    """Estimate on other weights; Newton steps alone where they get there, for the start is near."""
+    if problem.l1_ratio == 0 and newton.affordable(problem):
+        with threadpool_limits(1, user_api="blas"):
+            point, _, finished, _ = newton.polish(problem, start)
+        if finished:
+            return replace(point, intercepts=point.intercepts - point.intercepts.mean())
+    return minimise(problem, start=start, tolerance=tolerance, max_iter=max_iter).point
+
+
+def bootstrap_coefficients(
+    setup: Setup,
+    point: Point,
+    groups: np.ndarray,
+    strata: np.ndarray | None,
+    *,
+    replications: int,
+    draws: Draws,
+    base: int | None,
+    tolerance: float,
+    max_iter: int,
+    n_jobs: int | None,
+    seed: Seed,
+    folder: str | os.PathLike[str] | None,
+    description: str,
+) -> np.ndarray:
+    """Coefficients of refits on reweighted clusters.
+
+    Parameters
+    ----------
+    setup : Setup
+        Estimation sample and penalty. Scales of the columns and the weight of the penalty are held.
+    point : Point
+        The estimate, in the coordinates of the solver.
+    groups : numpy.ndarray of int, shape (n,)
+        Cluster of every row, from 0.
+    strata : numpy.ndarray, shape (n,), or None
+        Stratum of every row; clusters are drawn within strata.
+    replications, draws, n_jobs, seed, folder
+        See :func:`econllm.resampling.run_replications` and :func:`econllm.resampling.person_weights`.
+    base : int or None
+        Base outcome of the reported coefficients.
+    tolerance, max_iter
+        Of every refit.
+    description : str
+        The model, to recognise a run that may be resumed.
+
+    Returns
+    -------
+    numpy.ndarray, shape (replications, reported)
+
+    Raises
+    ------
+    DataError
+        If some replications lack an outcome, which multinomial draws can do; or a cluster lies in two strata.
+    """
+    clusters = int(groups.max()) + 1
+    of_cluster = np.zeros(clusters, dtype=np.int64)
+    if strata is not None:
+        of_cluster[groups] = strata
+        if (of_cluster[groups] != strata).any():
+            raise DataError("a cluster has rows in several strata; strata must contain whole clusters.")
+    task = _Task(setup, point, groups, of_cluster, draws, base, tolerance, max_iter)
+    problem = setup.problem
+    content = {
+        "model": description,
+        "draws": draws,
+        "data": fingerprint(groups, of_cluster, problem.outcome, problem.sparse.data, problem.dense),
+    }
+    found = run_replications(task, replications, seed, n_jobs=n_jobs, folder=folder, description=content)
+    lost = int(np.isnan(found).any(axis=1).sum())
+    if lost:
+        raise DataError(
+            f"{lost} of {replications} replications drew no row of some outcome, so that its coefficients do not exist "
+            "there; set draws='exponential', under which every row keeps a positive weight."
+        )
+    return found
