@@ -9,6 +9,9 @@ from scipy import sparse
 
 from econllm.formula import Block, Design
 
+# Share of the largest standard deviation in a term below which a column counts as constant.
+_NEGLIGIBLE = 1e-6
+
 
 @dataclass(frozen=True)
 class Stacked:
@@ -132,7 +135,7 @@ class Scaling:
         for j in range(len(deviation)):
             deviation[j] = np.sqrt(w @ (x.dense[:, j].astype(np.float64) - mean[p + j]) ** 2)
         spread = np.concatenate([spread, deviation])
-        constant = x.numeric & (spread <= np.sqrt(_rounding(x)) * np.abs(mean))
+        constant = x.numeric & ((spread <= np.sqrt(_rounding(x)) * np.abs(mean)) | _negligible(x, spread))
         scale = np.where(x.numeric & ~constant, spread, 1.0)
         centred = np.concatenate([np.zeros(p, bool), np.ones(len(deviation), bool)]) & intercept
         return cls(np.where(centred, mean, 0.0), scale, constant)
@@ -150,6 +153,16 @@ class Scaling:
         """Coefficients in the units of the data."""
         slopes = w / self.scale[:, None]
         return slopes, b - self.shift @ slopes
+
+
+def _negligible(x: Stacked, spread: np.ndarray) -> np.ndarray:
+    """Dense columns that hardly vary beside others of their term: dimensions of an embedding that are not in use."""
+    out = np.zeros(len(spread), dtype=bool)
+    terms, p = np.array(x.terms), x.sparse.shape[1]
+    for term in dict.fromkeys(x.terms[p:]):
+        at = p + np.flatnonzero(terms[p:] == term)
+        out[at] = spread[at] < _NEGLIGIBLE * spread[at].max()
+    return out
 
 
 def _rounding(x: Stacked) -> np.ndarray:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
-from threadpoolctl import threadpool_limits
 
 from econllm.logit import newton
 from econllm.logit.problem import Point, Problem
+from econllm.logit.threads import SHARES, Map, workers
 
 # Probabilities (rows x outcomes) of a chunk should stay in a core's cache.
 _CHUNK_VALUES = 200_000
 # Probabilities of all rows are kept where they fit, and computed anew for each product where they do not.
 _KEPT_BYTES = 1e9
-# Chunks are dealt to this many shares, whatever the number of cores, so that sums do not depend on the machine.
-_SHARES = 16
 # Inverse blocks, in float32, may take this much; above it only the diagonal is used.
 _BLOCK_BYTES = 2e9
 # Multiplications with dense columns that blocks may cost; above it they are taken from a part of the rows.
@@ -32,8 +29,6 @@ _EMPTY = 1e-12
 
 # From a residual to a step.
 Preconditioner = Callable[[np.ndarray], np.ndarray]
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,25 +74,18 @@ class Curvature:
         keep = problem.rows * problem.outcomes * 8 <= _KEPT_BYTES
         self._chunks = [self._rows(rows, keep) for rows in problem.chunks(size)]
         self._penalties = newton.penalties(problem)
-        self._threads: tuple[threadpool_limits, ThreadPoolExecutor] | None = None
+        # Several threads within a `with` block, else one.
+        self._threads = ExitStack()
+        self._run: Map[Any, Any] = _one_by_one
         self._preconditioner: Preconditioner | None = None
 
     def __enter__(self) -> Curvature:
-        workers = max(1, min(_cores(), len(self._chunks)))
-        # The pool shares out chunks; BLAS threads of its own within each would compete for the same cores.
-        self._threads = threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers)
+        self._run = self._threads.enter_context(workers(len(self._chunks)))
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._threads is not None:
-            limits, pool = self._threads
-            pool.shutdown()
-            limits.restore_original_limits()
-        self._threads = None
-
-    def _map(self, work: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
-        """Work on several items, in threads within a `with` block."""
-        return list(map(work, items) if self._threads is None else self._threads[1].map(work, items))
+        self._threads.close()
+        self._run = _one_by_one
 
     def own(self, vector: np.ndarray) -> np.ndarray:
         """View of the coefficients that differ by outcome: (columns, outcomes), the constant last."""
@@ -107,8 +95,8 @@ class Curvature:
     def product(self, vector: np.ndarray) -> np.ndarray:
         """The Hessian times a vector, both in the order of :meth:`Problem.vector`."""
         move = self.problem.point(vector)
-        shares = range(min(_SHARES, len(self._chunks)))
-        parts = self._map(lambda share: self._share(share, move), shares)
+        shares = range(min(SHARES, len(self._chunks)))
+        parts = self._run(lambda share: self._share(share, move), shares)
         out: np.ndarray = np.sum(parts, axis=0) / self.problem.rows + self._penalties * vector
         return out
 
@@ -125,7 +113,7 @@ class Curvature:
                 u = self._change(chunk, move)
                 out[chunk.at, k] = np.einsum("ij,ij->i", proba, u) - u[at] + pull[k]
 
-        self._map(fill, self._chunks)
+        self._run(fill, self._chunks)
         return _weighted(out, self.problem.weights)
 
     def diagonal(self) -> np.ndarray:
@@ -199,7 +187,7 @@ class Curvature:
             size = np.sqrt(np.where(np.diag(block) > 0, np.diag(block), 1.0))
             blocks[j] = _inverse(block / np.outer(size, size)) / np.outer(scale[:, j], scale[:, j])
 
-        self._map(invert, range(len(blocks)))
+        self._run(invert, range(len(blocks)))
         return blocks
 
     def _blocks(self) -> np.ndarray:
@@ -254,7 +242,7 @@ class Curvature:
             blocks[j, :p, p:q] += mixed[:p]
             blocks[j, p:q, q:] += mixed[p:].T
 
-        self._map(add, range(len(blocks)))
+        self._run(add, range(len(blocks)))
 
     def _rows(self, at: slice, keep: bool) -> _Rows:
         problem = self.problem
@@ -282,7 +270,7 @@ class Curvature:
         out = np.zeros(self.problem.parameters)
         own = self.own(out)
         p, q = self.problem.sparse.shape[1], self.problem.features
-        for chunk in self._chunks[share::_SHARES]:
+        for chunk in self._chunks[share::SHARES]:
             proba, u = self._proba(chunk), self._change(chunk, move)
             u -= np.einsum("ij,ij->i", proba, u)[:, None]
             u *= proba
@@ -340,5 +328,5 @@ def _weighted(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     return values if weights is None else values * weights[:, None]
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _one_by_one(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    return [work(item) for item in items]

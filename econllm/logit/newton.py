@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,10 +10,15 @@ import numpy as np
 from scipy import linalg
 
 from econllm.logit.problem import Point, Problem
+from econllm.logit.threads import workers
 
 MAX_PARAMETERS = 1500
 MAX_WORK = 4e10
 _STEPS = 30
+# Up to this many columns, products of all pairs of them are formed: half the work, where they are few.
+_NARROW = 48
+# Parts of the sum over rows; each holds a matrix of the size of the Hessian.
+_SHARES = 8
 # Numbers in the widest matrix of a chunk of rows.
 _CHUNK_VALUES = 1_000_000
 
@@ -62,7 +68,9 @@ class Chunk:
         return np.hstack([own, np.einsum("ij,ijm->im", self.residual, self.centred)])
 
 
-def chunks_at(problem: Problem, point: Point, size: int | None = None) -> Iterator[Chunk]:
+def chunks_at(
+    problem: Problem, point: Point, size: int | None = None, first: int = 0, step: int = 1
+) -> Iterator[Chunk]:
     """Walk through the rows of a problem at a point, in float64.
 
     Parameters
@@ -73,6 +81,8 @@ def chunks_at(problem: Problem, point: Point, size: int | None = None) -> Iterat
         Coefficients.
     size : int, optional
         Rows per chunk; by default as many as keep the matrices of a chunk small.
+    first, step : int
+        Which chunks: every `step`-th, from this one on.
 
     Yields
     ------
@@ -87,7 +97,7 @@ def chunks_at(problem: Problem, point: Point, size: int | None = None) -> Iterat
     """
     size = size or max(64, _CHUNK_VALUES // max(problem.parameters, 1))
     constant = np.ones((size, int(problem.intercept)))
-    for rows in problem.chunks(size):
+    for rows in itertools.islice(problem.chunks(size), first, None, step):
         dense = problem.dense[rows].astype(np.float64, copy=False)
         x = np.hstack([problem.sparse[rows].toarray(), dense, constant[: len(dense)]])
         z = problem.utilities(point, rows)
@@ -152,41 +162,103 @@ def hessian(problem: Problem, point: Point) -> np.ndarray:
     [[0.25, -0.25], [-0.25, 0.25]]
     """
     k, outcomes = problem.features + problem.intercept, problem.outcomes
-    own = k * outcomes
-    out = np.zeros((problem.parameters, problem.parameters))
-    diagonal = np.zeros((outcomes, k, k))
-    for c in chunks_at(problem, point):
-        w = None if problem.weights is None else problem.weights[c.rows]
-        weighted = c.proba if w is None else c.proba * w[:, None]
-        left = (c.x[:, :, None] * weighted[:, None, :]).reshape(len(c.x), own)
-        right = left if w is None else (c.x[:, :, None] * c.proba[:, None, :]).reshape(len(c.x), own)
-        out[:own, :own] -= left.T @ right
-        for j in range(outcomes):
-            diagonal[j] += c.x.T @ (c.x * weighted[:, j, None])
-        for m in range(len(problem.shared)):
-            part = weighted * c.centred[:, :, m]
-            out[:own, own + m] += (c.x.T @ part).ravel()
-            out[own:, own + m] += np.einsum("ij,ijl->l", part, c.centred)
-    out[own:, :own] = out[:own, own:].T
-    blocks = out[:own, :own].reshape(k, outcomes, k, outcomes)
-    for j in range(outcomes):
-        blocks[:, j, :, j] += diagonal[j]
+    own, pairs = k * outcomes, _Pairs(k, outcomes)
+    narrow = k <= _NARROW
+    size = max(64, _CHUNK_VALUES // (4 * (pairs.columns if narrow else k * outcomes)))
+
+    def share(number: int) -> tuple[np.ndarray, np.ndarray]:
+        first = np.zeros((pairs.columns, pairs.outcomes) if narrow else (pairs.outcomes, k, k))
+        border = np.zeros((problem.parameters, len(problem.shared)))
+        for c in chunks_at(problem, point, size, number, _SHARES):
+            w = c.proba if problem.weights is None else c.proba * problem.weights[c.rows, None]
+            second = pairs.of_outcomes(c.proba, w)
+            if narrow:
+                first += pairs.of_columns(c.x).T @ second
+            else:
+                for i in range(pairs.outcomes):
+                    first[i] += c.x.T @ (c.x * second[:, i, None])
+            for m in range(len(problem.shared)):
+                part = w * c.centred[:, :, m]
+                border[:own, m] += (c.x.T @ part).ravel()
+                border[own:, m] += np.einsum("ij,ijl->l", part, c.centred)
+        return first, border
+
+    with workers(problem.rows * problem.parameters // _CHUNK_VALUES) as run:
+        parts = run(share, range(_SHARES))
+    first, border = (sum(part[i] for part in parts[1:]) + parts[0][i] for i in (0, 1))
+    out = np.empty((problem.parameters, problem.parameters))
+    out[:own, :own] = pairs.matrix(first) if narrow else pairs.matrix_of_blocks(first)
+    out[:, own:] = border
+    out[own:, :own] = border[:own].T
     return out
+
+
+class _Pairs:
+    """Pairs of columns and pairs of outcomes, each once: products of two of either are symmetric."""
+
+    def __init__(self, k: int, outcomes: int) -> None:
+        self.k, self.j = k, outcomes
+        self.left, self.right = np.triu_indices(k)
+        self.first, self.second = np.triu_indices(outcomes)
+        self.columns, self.outcomes = len(self.left), len(self.first)
+
+    def of_columns(self, x: np.ndarray) -> np.ndarray:
+        """Products of columns, shape (rows, pairs)."""
+        out = np.empty((len(x), self.columns))
+        end = 0
+        for f in range(self.k):
+            begin, end = end, end + self.k - f
+            np.multiply(x[:, f, None], x[:, f:], out=out[:, begin:end])
+        return out
+
+    def of_outcomes(self, proba: np.ndarray, weighted: np.ndarray) -> np.ndarray:
+        """Second derivatives with respect to utilities, w (p_j 1[j = l] - p_j p_l), shape (rows, pairs)."""
+        out = np.empty((len(proba), self.outcomes))
+        end = 0
+        for j in range(self.j):
+            begin, end = end, end + self.j - j
+            np.multiply(weighted[:, j, None], -proba[:, j:], out=out[:, begin:end])
+            out[:, begin] += weighted[:, j]
+        return out
+
+    def matrix(self, products: np.ndarray) -> np.ndarray:
+        """From sums over pairs of columns and outcomes to the Hessian."""
+        columns = np.zeros((self.k, self.k), dtype=np.int64)
+        columns[self.left, self.right] = columns[self.right, self.left] = np.arange(self.columns)
+        outcomes = np.zeros((self.j, self.j), dtype=np.int64)
+        outcomes[self.first, self.second] = outcomes[self.second, self.first] = np.arange(self.outcomes)
+        full = products[columns[:, None, :, None], outcomes[None, :, None, :]]
+        out: np.ndarray = full.reshape(self.k * self.j, self.k * self.j)
+        return out
+
+    def matrix_of_blocks(self, blocks: np.ndarray) -> np.ndarray:
+        """The same from one block of columns per pair of outcomes."""
+        out = np.empty((self.k, self.j, self.k, self.j))
+        out[:, self.first, :, self.second] = blocks
+        out[:, self.second, :, self.first] = blocks
+        return out.reshape(self.k * self.j, self.k * self.j)
 
 
 def gradient(problem: Problem, point: Point) -> tuple[float, np.ndarray]:
     """Mean negative log-likelihood plus ridge penalty, and its gradient in the order of :meth:`Problem.vector`."""
-    total, slope = 0.0, np.zeros(problem.parameters)
     own = (problem.features + problem.intercept) * problem.outcomes
-    for c in chunks_at(problem, point):
-        residual = c.residual
-        if problem.weights is not None:
-            residual = residual * problem.weights[c.rows, None]
-            total -= float(problem.weights[c.rows] @ c.scores)
-        else:
-            total -= float(c.scores.sum())
-        slope[:own] += (c.x.T @ residual).ravel()
-        slope[own:] += np.einsum("ij,ijm->m", residual, c.centred)
+
+    def share(number: int) -> tuple[float, np.ndarray]:
+        total, slope = 0.0, np.zeros(problem.parameters)
+        for c in chunks_at(problem, point, None, number, _SHARES):
+            residual = c.residual
+            if problem.weights is not None:
+                residual = residual * problem.weights[c.rows, None]
+                total -= float(problem.weights[c.rows] @ c.scores)
+            else:
+                total -= float(c.scores.sum())
+            slope[:own] += (c.x.T @ residual).ravel()
+            slope[own:] += np.einsum("ij,ijm->m", residual, c.centred)
+        return total, slope
+
+    with workers(problem.rows * problem.parameters // _CHUNK_VALUES) as run:
+        parts = run(share, range(_SHARES))
+    total, slope = sum(part[0] for part in parts), sum((part[1] for part in parts[1:]), parts[0][1])
     vector, ridge = problem.vector(point), penalties(problem)
     value = total / problem.rows + 0.5 * float(ridge @ vector**2)
     return value, slope / problem.rows + ridge * vector
@@ -245,7 +317,8 @@ def solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     [0.5, 0.25]
     """
     try:
-        out: np.ndarray = linalg.cho_solve(linalg.cho_factor(matrix), right)
+        with workers(1):
+            out: np.ndarray = linalg.cho_solve(linalg.cho_factor(matrix), right)
     except linalg.LinAlgError:
         ridge = 1e-10 * np.trace(matrix) / len(matrix)
         out = linalg.solve(matrix + ridge * np.eye(len(matrix)), right, assume_a="sym")

@@ -11,6 +11,7 @@ import numpy as np
 from econllm.errors import DataError, OptionError, check_option, listing
 from econllm.logit import newton
 from econllm.logit.problem import Point, Problem
+from econllm.logit.threads import workers
 
 Kind = Literal["nonrobust", "robust", "clustered"]
 Correction = Literal["groups", "parameters"] | None
@@ -174,8 +175,9 @@ class Sampling:
            Journal of Business & Economic Statistics, 29(2), 238-249.
         """
         out = np.zeros((width, width))
-        for sign, (labels, copies) in zip((1, 1, -1), self._units(), strict=False):
-            out += sign * self._one_way(scores, width, size, labels, copies)
+        with workers(1):
+            for sign, (labels, copies) in zip((1, 1, -1), self._units(), strict=False):
+                out += sign * self._one_way(scores, width, size, labels, copies)
         if self.ssc == "parameters":
             if parameters >= self.total:
                 raise DataError(

@@ -7,30 +7,32 @@ in float32 (sums in float64) reach the region of the optimum, float64 finishes.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import optimize, sparse
-from threadpoolctl import threadpool_limits
 
 from econllm.formula.lookup import Lookup
 from econllm.logit import newton
 from econllm.logit.device import chosen_device, minimise_on_device
 from econllm.logit.problem import Point, Problem
+from econllm.logit.threads import SHARES, Map, workers
 
 # Rows per chunk: the chunk's utilities (rows x outcomes) should stay in a core's cache.
 _CHUNK_VALUES = 400_000
+# Utilities that a thread is worth.
+_WORK_PER_THREAD = 100_000
 _SMOOTHING = 1.0
 _MEMORY = 20
-# Chunks are dealt to this many shares, whatever the number of cores, so that sums do not depend on the machine.
-_SHARES = 16
 # The stopping rule looks at the decrease over this many iterations: single steps of L-BFGS vary too much.
 _WINDOW = 10
+# Rows per chunk below which threads take longer to start than to work.
+_FEWEST_ROWS = 1000
+# Where Newton steps end the work, they begin at this decrease.
+_NEWTON_TOLERANCE = 1e-2
 # With float32 products a relative decrease below this cannot be told from rounding.
 _SINGLE_TOLERANCE = 3e-6
 
@@ -98,9 +100,10 @@ class _Chunk:
 class _Objective:
     """The objective and its gradient, by chunks of rows spread over threads."""
 
-    def __init__(self, problem: Problem, dtype: type[np.floating[Any]], pool: ThreadPoolExecutor) -> None:
-        self.problem, self.dtype, self.pool = problem, dtype, pool
+    def __init__(self, problem: Problem, dtype: type[np.floating[Any]], run: Map[Any, Any]) -> None:
+        self.problem, self.dtype, self.run = problem, dtype, run
         size = max(64, _CHUNK_VALUES // max(problem.outcomes, problem.dense.shape[1], 1))
+        size = min(size, max(_FEWEST_ROWS, -(-problem.rows // SHARES)))
         x = problem.sparse.astype(dtype)
         dense = problem.dense.astype(dtype, copy=False)
         shared = [Lookup(lookup.codes, lookup.table.astype(dtype)) for lookup in problem.shared]
@@ -124,8 +127,8 @@ class _Objective:
         """Objective and gradient."""
         problem = self.problem
         low = Point(*(part.astype(self.dtype) for part in (point.slopes, point.intercepts, point.shared)))
-        shares = range(min(_SHARES, len(self.chunks)))
-        loss, slopes, intercepts, shared = _total(list(self.pool.map(lambda k: self._share(k, low), shares)))
+        shares = range(min(SHARES, len(self.chunks)))
+        loss, slopes, intercepts, shared = _total(self.run(lambda k: self._share(k, low), shares))
         n, ridge = problem.rows, problem.ridge[:, None]
         loss = loss / n + 0.5 * float(np.sum(ridge * point.slopes * point.slopes))
         loss += 0.5 * float(problem.shared_ridge @ point.shared**2)
@@ -139,7 +142,7 @@ class _Objective:
         slopes = np.zeros(point.slopes.shape)
         intercepts, shared = np.zeros(len(point.intercepts)), np.zeros(len(point.shared))
         loss = 0.0
-        for chunk in self.chunks[share::_SHARES]:
+        for chunk in self.chunks[share::SHARES]:
             z, part = _residuals(chunk, point, p)
             loss += part
             if p:
@@ -328,45 +331,69 @@ def solve(
     >>> bool(abs(solve(p).objective - np.log(2)) < 1e-12)
     True
     """
-    clock = time.perf_counter()
-    point = start_point(problem) if start is None else start
-    scale = scales(problem)
-    cells = problem.rows * problem.outcomes
-    workers = max(1, min(_cores(), cells // _CHUNK_VALUES))
-    trace: list[tuple[float, float]] = []
+    descent = _Descent(problem, start_point(problem) if start is None else start, max_iter)
+    small = polish and newton.affordable(problem)
     converged, last_step = False, None
-    phases: list[tuple[type[np.floating[Any]], float]] = [(np.float64, tolerance)]
-    where = chosen_device(device, problem)
-    if single and (cells > 1e5 or where):
-        phases.insert(0, (np.float32, max(tolerance, _SINGLE_TOLERANCE)))
-    if where:
+    if small:
+        # Newton steps converge from far away where there are few coefficients, and are cheap there.
+        kind = np.float32 if single and descent.cells > 1e5 else np.float64
+        descent.run(kind, max(tolerance, _NEWTON_TOLERANCE))
+        descent.point, steps, converged, last_step = newton.polish(problem, descent.point)
+        descent.note(steps)
+    if not converged:
+        where = None if small else chosen_device(device, problem)
+        if single and not small and (descent.cells > 1e5 or where):
+            descent.run(np.float32, max(tolerance, _SINGLE_TOLERANCE), where)
         # Not every device has float64; the processor ends where the device could not.
-        on_device = phases if where != "mps" else phases[:1]
-        phases = phases[len(on_device) :]
-        for dtype, goal in on_device:
-            left = max(max_iter - len(trace), 1)
+        converged = descent.run(np.float64, tolerance, None if where == "mps" else where)
+    loss, steepest = descent.state()
+    point = replace(descent.point, intercepts=descent.point.intercepts - descent.point.intercepts.mean())
+    trace = tuple(descent.trace)
+    return Solution(point, loss, converged, len(trace), steepest, descent.seconds, trace, last_step)
+
+
+class _Descent:
+    """A point on its way to the optimum, with a trace."""
+
+    def __init__(self, problem: Problem, point: Point, max_iter: int) -> None:
+        self.clock = time.perf_counter()
+        self.problem, self.point, self.max_iter = problem, point, max_iter
+        self.scale = scales(problem)
+        self.trace: list[tuple[float, float]] = []
+
+    @property
+    def cells(self) -> int:
+        return self.problem.rows * self.problem.outcomes
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.clock
+
+    def run(self, dtype: type[np.floating[Any]], tolerance: float, device: str | None = None) -> bool:
+        """Take L-BFGS steps in one number type; whether they met the tolerance."""
+        left, begin = max(self.max_iter - len(self.trace), 1), self.seconds
+        if device is not None:
             double = dtype is np.float64
-            point, steps_taken, converged = minimise_on_device(
-                problem, point, scale, where, double=double, tolerance=goal, max_iter=left
+            self.point, trace, converged = minimise_on_device(
+                self.problem, self.point, self.scale, device, double=double, tolerance=tolerance, max_iter=left
             )
-            trace += steps_taken
-    # The pool shares out chunks; BLAS threads of its own within each would compete for the same cores.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
-        for dtype, goal in phases:
-            run = _Run(_Objective(problem, dtype, pool), scale, goal, clock)
-            point = run.minimise(point, max(max_iter - len(trace), 1))
-            trace += run.trace
-            converged = run.converged and dtype is np.float64
-    if polish and newton.affordable(problem):
-        point, steps, finished, last_step = newton.polish(problem, point)
-        converged = converged or finished
-        trace += [(time.perf_counter() - clock, trace[-1][1] if trace else np.nan)] * steps
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
-        loss, slope = _Objective(problem, np.float64, pool)(point)
-    steepest = float(np.abs(_join(slope) * _join(scale)).max(initial=0.0))
-    point = replace(point, intercepts=point.intercepts - point.intercepts.mean())
-    seconds = time.perf_counter() - clock
-    return Solution(point, loss, converged, len(trace), steepest, seconds, tuple(trace), last_step)
+            self.trace += [(begin + seconds, value) for seconds, value in trace]
+            return converged
+        with workers(self.cells // _WORK_PER_THREAD) as share:
+            run = _Run(_Objective(self.problem, dtype, share), self.scale, tolerance, self.clock)
+            self.point = run.minimise(self.point, left)
+        self.trace += run.trace
+        return run.converged
+
+    def note(self, steps: int) -> None:
+        """Add steps that were taken elsewhere to the trace."""
+        self.trace += [(self.seconds, self.trace[-1][1] if self.trace else np.nan)] * steps
+
+    def state(self) -> tuple[float, float]:
+        """Objective, and largest element of the preconditioned gradient."""
+        with workers(self.cells // _WORK_PER_THREAD) as share:
+            loss, slope = _Objective(self.problem, np.float64, share)(self.point)
+        return loss, float(np.abs(_join(slope) * _join(self.scale)).max(initial=0.0))
 
 
 def start_point(problem: Problem) -> Point:
@@ -375,10 +402,6 @@ def start_point(problem: Problem) -> Point:
     logs = np.log(np.bincount(problem.outcome, problem.weights, minlength=problem.outcomes) + 1e-3)
     constants = logs - logs.mean() if problem.intercept else np.zeros(problem.outcomes)
     return Point(np.zeros(shape), constants, np.zeros(len(problem.shared)))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def log_proba(problem: Problem, point: Point) -> Iterator[tuple[slice, np.ndarray]]:

@@ -90,13 +90,15 @@ class Coefficients(Results):
 
     @property
     def std_errors(self) -> pd.Series:
-        """Standard errors, indexed as `params`; nan where there are none."""
+        """Standard errors, indexed as `params`; nan where there are none, or the choice sets identify none."""
         found = self._estimates.inference
         values = np.full(len(self._labels), np.nan)
         if found.replicates is not None:
             values = found.replicates.std(axis=0, ddof=1)
         elif found.cov is not None:
             values = np.sqrt(np.diag(found.cov))
+        if found.unidentified is not None:
+            values[found.unidentified] = np.nan
         return pd.Series(values, index=self._labels, name="std_errors")
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,6 +100,10 @@ class Tuning:
     path: PenaltyPath | None = None
     folds: pd.Series | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Identifiers of persons are data: they are left behind when a result is pickled.
+        return {**self.__dict__, "folds": None}
+
 
 @dataclass(frozen=True)
 class Inference:
@@ -116,6 +121,8 @@ class Inference:
         Reported coefficients of every bootstrap replication.
     clusters : int or None
         Number of clusters.
+    unidentified : numpy.ndarray of int, or None
+        Positions of the reported coefficients that the choice sets leave unidentified; they have no standard errors.
     """
 
     kind: str | None
@@ -123,6 +130,7 @@ class Inference:
     cov: np.ndarray | None = None
     replicates: np.ndarray | None = None
     clusters: int | None = None
+    unidentified: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -181,6 +181,8 @@ def estimate(
     setup = setup.with_penalty(tuning.alpha, ratio)
     problem = setup.problem
     solution = minimise(problem, start=start, tolerance=model.tol, max_iter=model.max_iter, device=model.device)
+    if setup.identification is not None:
+        solution = replace(solution, point=setup.identification.normalise(problem, solution.point))
     _warn(model, solution, setup, choices)
     inference = infer(model, setup, solution, rows, data, base=base, seed=seed, checkpoint=checkpoint)
     fitted, null = _log_likelihoods(setup, solution, model)
@@ -201,7 +203,7 @@ def estimate(
         inference=inference,
         log_likelihood=fitted * (total or problem.rows),
         null_log_likelihood=null * (total or problem.rows),
-        effective_df=degrees_of_freedom(problem, solution.point),
+        effective_df=degrees_of_freedom(problem, solution.point) if penalised else float(_parameters(model, setup)),
         shares=_shares(setup, len(choices)),
         omitted=setup.omitted,
         labels=rows.labels,
@@ -308,19 +310,27 @@ def _info(model: MNLogit, setup: Setup, rows: Rows, solution: Solution, total: f
     sample, problem, choices = setup.sample, setup.problem, rows.choices
     seen = set(setup.seen.tolist())
     unseen = tuple(code for i, code in enumerate(choices.codes) if i not in seen)
-    free = problem.outcomes if model.penalty else problem.outcomes - 1
     return FitInfo(
         rows=problem.rows if total is None else int(total),
         persons=len(np.unique(sample.clusters)) if sample.of_panel else None,
         first_records=int(sample.first.sum()) if sample.of_panel else None,
         log_likelihood=_sample_log_likelihood(setup, solution, rows, model, total is not None),
-        parameters=(problem.features + problem.intercept) * free + len(problem.shared),
+        parameters=_parameters(model, setup),
         seconds=time.perf_counter() - rows.clock,
         unseen=unseen,
         dropped=int((~rows.columns.kept).sum()),
         truncated=rows.columns.truncated,
         weighted=rows.weights is not None,
     )
+
+
+def _parameters(model: MNLogit, setup: Setup) -> int:
+    """Number of parameters: with a penalty all, without one those that the design identifies."""
+    if setup.identification is not None:
+        return setup.identification.rank
+    problem = setup.problem
+    free = problem.outcomes if model.penalty else problem.outcomes - 1
+    return (problem.features + problem.intercept) * free + len(problem.shared)
 
 
 def _sample_log_likelihood(setup: Setup, solution: Solution, rows: Rows, model: MNLogit, frequency: bool) -> float:

@@ -13,9 +13,11 @@ from econllm.errors import DataError, OptionError, did_you_mean, listing
 from econllm.inference import HausmanTest, hausman
 from econllm.logit import newton
 from econllm.multinomial.fitting import Rows, estimate, read
+from econllm.panel import CareerPanel
 from econllm.sample import Data
 
 if TYPE_CHECKING:
+    from econllm.multinomial.model import MNLogit
     from econllm.multinomial.results import MNLogitResults
 
 
@@ -33,13 +35,24 @@ def iia_test(
     if len(np.setdiff1d(e.seen, out)) < 2:
         raise OptionError("omit leaves fewer than two outcomes; leave out fewer.")
     model = model.replace(cov_type=None, cluster=None, strata=None, base=base)
-    rows = read(model, data, weights)
+    rows = _read(results, model, data, weights)
     inside = np.flatnonzero(~np.isin(rows.sample.outcome, out))
     fits = [estimate(model, r, data, judge=None, seed=0, checkpoint=None) for r in (rows, rows.take(inside))]
     persons = np.unique(rows.sample.clusters, return_inverse=True)[1]
     full = _sums(influence(fits[0], rows), persons)
     part = _sums(influence(fits[1], rows.take(inside)), persons[inside], len(full))
     return hausman(fits[0].params, full.T @ full, fits[1].params, part.T @ part, cross=part.T @ full)
+
+
+def _read(results: MNLogitResults, model: MNLogit, data: Data, weights: pd.Series | None) -> Rows:
+    """The estimation sample, of one stage where the fit is one."""
+    from econllm.multinomial.two_stage import rows_of_stage
+
+    rows, stage = read(model, data, weights), results._estimates.spec.stage
+    if stage is None:
+        return rows
+    assert isinstance(data, CareerPanel)
+    return rows_of_stage(rows, data, stage)
 
 
 def influence(results: MNLogitResults, rows: Rows) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from econllm.choices import ChoiceSet
 from econllm.errors import DataError, OptionError, check_option
 from econllm.inference import FunctionEstimates, lincom
 from econllm.logit.covariance import describe, to_solver
@@ -17,7 +18,8 @@ from econllm.logit.directional import directional_covariance
 from econllm.logit.problem import Point
 from econllm.multinomial.columns import Columns
 from econllm.multinomial.setup import Setup
-from econllm.sample import Data, cluster_labels, fit_weights, read_sample
+from econllm.panel import CareerPanel
+from econllm.sample import Data, Sample, cluster_labels, fit_weights, last_occupation, read_sample
 
 if TYPE_CHECKING:
     from econllm.multinomial.results import MNLogitResults
@@ -73,8 +75,10 @@ class DirectionalCovariance:
         if model.penalty in ("l1", "elasticnet"):
             raise OptionError("coefficients that a penalty can set to zero have no valid standard errors.")
         columns = e.spec.build(data)
-        sample = read_sample(data, e.spec.outcome, e.spec.choices)
+        sample = results.sample(data) if e.spec.stage == "move" else read_sample(data, e.spec.outcome, e.spec.choices)
         given = fit_weights(data, weights, model.weighted, normalise=model.weight_type == "probability")
+        if e.spec.stage == "destination" and isinstance(data, CareerPanel):
+            columns = columns.take(np.flatnonzero(_moves(data, sample, e.spec.choices)[columns.kept]))
         labels: tuple[np.ndarray, ...] = ()
         if cov_type == "clustered":
             if cluster is None and not sample.of_panel:
@@ -143,7 +147,13 @@ class DirectionalCovariance:
         return lincom(self.params, self.of, expression, level=level, titles=self.titles, exp=exp)
 
 
-def _again(results: MNLogitResults, columns: Columns, sample: Any, weights: np.ndarray | None) -> Setup:
+def _moves(panel: CareerPanel, sample: Sample, choices: ChoiceSet) -> np.ndarray:
+    """Rows that belong to the destination stage."""
+    out: np.ndarray = last_occupation(panel, choices) != sample.outcome + 1
+    return out
+
+
+def _again(results: MNLogitResults, columns: Columns, sample: Sample, weights: np.ndarray | None) -> Setup:
     """The estimation sample in the coordinates of the solver, as it was at estimation."""
     e, model = results._estimates, results.model
     names = () if e.spec.alternatives is None else tuple(e.spec.alternatives.names)

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from econllm.errors import DataError
 from econllm.logit import newton
+from econllm.logit.grouped import Grouped
 from econllm.logit.minimise import minimise
 from econllm.logit.problem import Point, Problem
 from econllm.multinomial.estimates import report_coefficients
@@ -30,13 +31,19 @@ class _Task:
     base: int | None
     tolerance: float
     max_iter: int
+    grouped: Grouped | None
+    copies: np.ndarray | None
 
     def __call__(self, seed: np.random.SeedSequence) -> np.ndarray:
         problem = self.setup.problem
         drawn = np.empty(len(self.strata))
         for h, stratum in enumerate(np.unique(self.strata)):
             at = np.flatnonzero(self.strata == stratum)
-            drawn[at] = person_weights(at, child_seed(seed, h), self.draws)
+            units = at if self.copies is None else np.repeat(at, self.copies[at])
+            found = person_weights(units, child_seed(seed, h), self.draws).to_numpy()
+            drawn[at] = found if self.copies is None else np.bincount(units, found, len(drawn))[at]
+        if self.copies is not None:
+            drawn /= np.maximum(self.copies, 1)
         weights = drawn[self.groups]
         if problem.weights is not None:
             weights = weights * problem.weights
@@ -44,19 +51,22 @@ class _Task:
         count = len(report_coefficients(self.start, problem.intercept, self.base))
         if missing.any():
             return np.full(count, np.nan)
-        problem = replace(problem, weights=weights / weights.mean())
-        point = self.setup.to_data(_refit(problem, self.start, self.tolerance, self.max_iter))
-        return report_coefficients(point, problem.intercept, self.base)
+        point = self._refit(weights)
+        if self.setup.identification is not None:
+            point = self.setup.identification.normalise(problem, point)
+        return report_coefficients(self.setup.to_data(point), problem.intercept, self.base)
 
-
-def _refit(problem: Problem, start: Point, tolerance: float, max_iter: int) -> Point:
-    """Estimate on other weights; Newton steps alone where they get there, for the start is near."""
-    if problem.l1_ratio == 0 and newton.affordable(problem):
-        with threadpool_limits(1, user_api="blas"):
-            point, _, finished, _ = newton.polish(problem, start)
-        if finished:
-            return replace(point, intercepts=point.intercepts - point.intercepts.mean())
-    return minimise(problem, start=start, tolerance=tolerance, max_iter=max_iter).point
+    def _refit(self, weights: np.ndarray) -> Point:
+        """Estimate on other weights; Newton steps alone where they get there, for the start is near."""
+        found = None if self.grouped is None else self.grouped.fit(weights, self.start)
+        if found is not None:
+            return found
+        problem = replace(self.setup.problem, weights=weights / weights.mean())
+        if problem.l1_ratio == 0 and newton.affordable(problem):
+            point, _, finished, _ = newton.polish(problem, self.start)
+            if finished:
+                return replace(point, intercepts=point.intercepts - point.intercepts.mean())
+        return minimise(problem, start=self.start, tolerance=self.tolerance, max_iter=self.max_iter).point
 
 
 def bootstrap_coefficients(
@@ -65,6 +75,7 @@ def bootstrap_coefficients(
     groups: np.ndarray,
     strata: np.ndarray | None,
     *,
+    copies: np.ndarray | None = None,
     replications: int,
     draws: Draws,
     base: int | None,
@@ -87,6 +98,8 @@ def bootstrap_coefficients(
         Cluster of every row, from 0.
     strata : numpy.ndarray, shape (n,), or None
         Stratum of every row; clusters are drawn within strata.
+    copies : numpy.ndarray of int, shape (clusters,), optional
+        How many clusters each stands for, as with frequencies of rows; all are drawn by themselves.
     replications, draws, n_jobs, seed, folder
         See :func:`econllm.resampling.run_replications` and :func:`econllm.resampling.person_weights`.
     base : int or None
@@ -111,14 +124,12 @@ def bootstrap_coefficients(
         of_cluster[groups] = strata
         if (of_cluster[groups] != strata).any():
             raise DataError("a cluster has rows in several strata; strata must contain whole clusters.")
-    task = _Task(setup, point, groups, of_cluster, draws, base, tolerance, max_iter)
     problem = setup.problem
-    content = {
-        "model": description,
-        "draws": draws,
-        "data": fingerprint(groups, of_cluster, problem.outcome, problem.sparse.data, problem.dense),
-    }
-    found = run_replications(task, replications, seed, n_jobs=n_jobs, folder=folder, description=content)
+    task = _Task(setup, point, groups, of_cluster, draws, base, tolerance, max_iter, Grouped.of(problem), copies)
+    content = {"model": description, "draws": draws, "data": _digest(problem, groups, of_cluster, copies)}
+    # The matrices of a refit are small: threads of BLAS would take longer to start than to work.
+    with threadpool_limits(1, user_api="blas"):
+        found = run_replications(task, replications, seed, n_jobs=n_jobs, folder=folder, description=content)
     lost = int(np.isnan(found).any(axis=1).sum())
     if lost:
         raise DataError(
@@ -126,3 +137,22 @@ def bootstrap_coefficients(
             "there; set draws='exponential', under which every row keeps a positive weight."
         )
     return found
+
+
+def _digest(problem: Problem, groups: np.ndarray, strata: np.ndarray, copies: np.ndarray | None) -> str:
+    """Recognises the same estimation sample, weights and penalty."""
+    lookups = [*problem.shared, *([] if problem.offset is None else [problem.offset])]
+    given = [a for a in (problem.weights, problem.factors, problem.shared_factors, copies) if a is not None]
+    x = problem.sparse
+    return fingerprint(
+        groups,
+        strata,
+        problem.outcome,
+        x.data,
+        x.indices,
+        x.indptr,
+        problem.dense,
+        np.array([problem.alpha, problem.l1_ratio]),
+        *given,
+        *(part for lookup in lookups for part in (lookup.codes, lookup.table)),
+    )

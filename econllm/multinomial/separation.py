@@ -10,6 +10,7 @@ from scipy import sparse
 from econllm.logit.coordinates import Stacked
 from econllm.logit.problem import Point, Problem
 from econllm.logit.solver import Solution
+from econllm.multinomial.identification import restricted
 
 # An effect on log odds beyond this, over a column's range, has no finite estimate in any sample of ordinary size.
 _SEPARATED = 15.0
@@ -45,6 +46,11 @@ def separated(problem: Problem, stacked: Stacked, solution: Solution) -> tuple[s
     counted = np.ones(n) if problem.weights is None else (problem.weights > 0).astype(np.float64)
     hits = sparse.csr_array((counted, problem.outcome, np.arange(n + 1)), shape=(n, problem.outcomes))
     empty = (problem.sparse.T @ hits).toarray() == 0
+    if restricted(problem.offset):
+        # A column says nothing about outcomes that are never available together with it.
+        assert problem.offset is not None
+        able = np.isfinite(problem.offset.values()) * counted[:, None]
+        empty &= problem.sparse.T @ able > 0
     empty[stacked.numeric[:p]] = False
     if empty.any():
         column, outcome = np.argwhere(empty)[0]

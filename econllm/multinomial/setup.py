@@ -13,6 +13,7 @@ from econllm.formula.lookup import Lookup
 from econllm.logit.coordinates import Scaling, Stacked, redundant_columns
 from econllm.logit.problem import Point, Problem
 from econllm.multinomial.columns import Columns
+from econllm.multinomial.identification import Identification, restricted
 from econllm.sample import Sample
 
 
@@ -40,6 +41,8 @@ class Setup:
         Positions in the choice set of the outcomes that occur.
     sample : Sample
         The rows.
+    identification : Identification or None
+        What the design identifies, without a penalty and where some outcomes are not available to some rows.
 
     Examples
     --------
@@ -63,6 +66,7 @@ class Setup:
     omitted: tuple[str, ...]
     seen: np.ndarray
     sample: Sample
+    identification: Identification | None = None
 
     @classmethod
     def make(
@@ -133,7 +137,7 @@ class Setup:
         if penalised:
             _warn_constant(stacked, scaling, intercept)
         shared = tuple(lookup.outcomes(seen) for lookup in columns.shared)
-        varying, spanned = _varying(shared, shared_names, offset, stacked, weights, intercept, penalised)
+        varying = _varying(shared, offset, stacked, weights, intercept, penalised)
         shared = tuple(shared[m] for m in varying)
         shared_scale = np.array([_spread(lookup, offset) for lookup in shared])
         shared = tuple(Lookup(s.codes, s.table / scale) for s, scale in zip(shared, shared_scale, strict=True))
@@ -151,7 +155,14 @@ class Setup:
             shared_factors=common,
             offset=offset,
         )
-        return cls(problem, stacked, scaling, kept, shared_scale, varying, (*omitted, *spanned), seen, sample)
+        found = None
+        if not penalised:
+            own_coefficient, found = _identified_shared(problem)
+            problem = _with_shared(problem, own_coefficient)
+            varying, shared_scale = varying[own_coefficient], shared_scale[own_coefficient]
+        spanned = tuple(name for m, name in enumerate(shared_names) if m not in varying)
+        _warn_spanned(spanned)
+        return cls(problem, stacked, scaling, kept, shared_scale, varying, (*omitted, *spanned), seen, sample, found)
 
     @property
     def has_persons(self) -> bool:
@@ -219,20 +230,18 @@ def _spread(lookup: Lookup, offset: Lookup | None) -> float:
 
 def _varying(
     shared: tuple[Lookup, ...],
-    names: tuple[str, ...],
     offset: Lookup | None,
     stacked: Stacked,
     weights: np.ndarray | None,
     intercept: bool,
     penalised: bool,
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Alternative-specific columns that have a coefficient of their own; the others are named in a warning.
+) -> np.ndarray:
+    """Positions of the alternative-specific columns that have a coefficient of their own.
 
     A column that is the same for all outcomes of a row changes no probability. Without a penalty it has no coefficient
     of its own either where its differences between outcomes are combinations of the other columns.
     """
     kept: list[int] = []
-    out: list[int] = []
     residuals: list[np.ndarray] = []
     for m, lookup in enumerate(shared):
         values = lookup.values().astype(np.float64)
@@ -242,25 +251,44 @@ def _varying(
         flat = np.nan_to_num(values)
         scale = float(np.abs(lookup.table).max(initial=0.0))
         alone = bool(np.abs(flat).max(initial=0.0) > 1e-10 * scale)
-        if alone and not penalised:
-            rest = flat if offset is not None else _unexplained(flat, stacked, weights, intercept)
-            residual = rest.ravel()
+        # With choice sets the information tells, see _identified_shared().
+        if alone and not penalised and not restricted(offset):
+            residual = _unexplained(flat, stacked, weights, intercept).ravel()
             for earlier in residuals:
                 residual = residual - earlier * (earlier @ residual)
             size = float(np.linalg.norm(residual))
             alone = size > 1e-6 * float(np.linalg.norm(flat))
             if alone:
                 residuals.append(residual / size)
-        (kept if alone else out).append(m)
-    spanned = tuple(names[m] for m in out)
-    if spanned:
+        if alone:
+            kept.append(m)
+    return np.array(kept, dtype=np.int64)
+
+
+def _identified_shared(problem: Problem) -> tuple[np.ndarray, Identification | None]:
+    """Common columns that have a coefficient of their own under the choice sets, and what the rest identifies."""
+    kept = np.arange(len(problem.shared))
+    found = Identification.make(problem)
+    while found is not None and not (known := found.shared(_with_shared(problem, kept))).all():
+        kept = np.delete(kept, np.flatnonzero(~known)[-1])
+        found = Identification.make(_with_shared(problem, kept))
+    return kept, found
+
+
+def _with_shared(problem: Problem, kept: np.ndarray) -> Problem:
+    """The problem with some of its common columns."""
+    factors = None if problem.shared_factors is None else problem.shared_factors[kept]
+    return replace(problem, shared=tuple(problem.shared[m] for m in kept), shared_factors=factors)
+
+
+def _warn_spanned(names: tuple[str, ...]) -> None:
+    if names:
         warn(
-            f"{len(spanned)} alternative-specific columns say nothing that the others do not (the same for all "
+            f"{len(names)} alternative-specific columns say nothing that the others do not (the same for all "
             f"outcomes of a row, or spanned by columns with a coefficient per outcome) and were omitted: "
-            f"{listing(spanned)}.",
+            f"{listing(names)}.",
             CollinearityWarning,
         )
-    return np.array(kept, dtype=np.int64), spanned
 
 
 def _unexplained(values: np.ndarray, stacked: Stacked, weights: np.ndarray | None, intercept: bool) -> np.ndarray:

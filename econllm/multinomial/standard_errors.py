@@ -6,10 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import pandas as pd
 
-from econllm.errors import OptionError
+from econllm.errors import DataError, OptionError
 from econllm.logit import newton
-from econllm.logit.covariance import NoCovarianceError, covariance, describe, hessian_bytes, to_reported
+from econllm.logit.covariance import (
+    NoCovarianceError,
+    covariance,
+    describe,
+    hessian_bytes,
+    to_reported,
+    to_solver,
+)
 from econllm.logit.sampling import Kind, Sampling
 from econllm.logit.solver import Solution
 from econllm.multinomial.estimates import Inference
@@ -65,40 +73,27 @@ def infer(
     kind, reason = _kind(model, setup, rows)
     if kind is None:
         return Inference(None, reason)
+    unknown = _unidentified(setup, base)
     labels = _labels(model, kind, rows, data)
-    strata = None if model.strata is None else _codes(column_of(data, model.strata, "strata").to_numpy(), rows)
+    strata = _strata(model, rows, data)
     names = _names(model, kind, rows)
     penalised = model.penalty is not None
     if kind == "bootstrap":
         groups = np.arange(len(rows.sample)) if not labels else labels[0]
-        if strata is not None:
-            # Surveys often number clusters anew in every stratum.
-            groups = np.unique(np.column_stack([groups, strata]), axis=0, return_inverse=True)[1].ravel()
-        found = bootstrap_coefficients(
-            setup,
-            solution.point,
-            groups,
-            strata,
-            replications=model.replications,
-            draws=model.draws,
-            base=base,
-            tolerance=model.tol,
-            max_iter=model.max_iter,
-            n_jobs=model.n_jobs,
-            seed=seed,
-            folder=checkpoint,
-            description=repr(model),
+        found, count = _bootstrap(
+            model, setup, solution, rows, groups, strata, rows_drawn=not labels, base=base, seed=seed, folder=checkpoint
         )
-        count = int(groups.max()) + 1
         words = f"bootstrap of {count:,} {names[0]}s, {model.replications} replications, {model.draws} weights"
         if strata is not None:
             words += f", within strata of {model.strata}"
         if penalised:
             words += "; about the penalised value, alpha held"
-        return Inference("bootstrap", words, replicates=found, clusters=count)
+        words += _left_out(unknown)
+        return Inference("bootstrap", words, replicates=found, clusters=count, unidentified=unknown)
     frequency = rows.weights if model.weight_type == "frequency" else None
     try:
-        cov = covariance(
+        form = covariance if setup.identification is None else setup.identification.covariance
+        cov = form(
             setup.problem, solution.point, kind, clusters=labels, strata=strata, ssc=model.ssc, frequency=frequency
         )
     except NoCovarianceError as error:
@@ -109,8 +104,59 @@ def infer(
         setup.problem, kind, clusters=labels, strata=strata, ssc=model.ssc, frequency=frequency
     ).counts
     words = describe(kind, names=names, counts=counts, ssc=model.ssc, strata=model.strata, penalised=penalised)
+    words += _left_out(unknown)
     reported = to_reported(cov, setup.scaling, setup.problem, base, shared_scale=setup.shared_scale)
-    return Inference(kind, words, cov=reported, clusters=min(counts) if counts else None)
+    return Inference(kind, words, cov=reported, clusters=min(counts) if counts else None, unidentified=unknown)
+
+
+def _bootstrap(
+    model: MNLogit,
+    setup: Setup,
+    solution: Solution,
+    rows: Rows,
+    groups: np.ndarray,
+    strata: np.ndarray | None,
+    *,
+    rows_drawn: bool,
+    base: int | None,
+    seed: Seed,
+    folder: str | Path | None,
+) -> tuple[np.ndarray, int]:
+    """Coefficients of every replication, and the number of clusters."""
+    copies = None
+    if rows_drawn and rows.weights is not None and model.weight_type == "frequency":
+        copies = np.round(rows.weights).astype(np.int64)
+    if strata is not None:
+        # Surveys often number clusters anew in every stratum.
+        groups = np.unique(np.column_stack([groups, strata]), axis=0, return_inverse=True)[1].ravel()
+    found = bootstrap_coefficients(
+        setup,
+        solution.point,
+        groups,
+        strata,
+        copies=copies,
+        replications=model.replications,
+        draws=model.draws,
+        base=base,
+        tolerance=model.tol,
+        max_iter=model.max_iter,
+        n_jobs=model.n_jobs,
+        seed=seed,
+        folder=folder,
+        # What changes no coefficient may change between runs; objects of the user's may hold rows.
+        description=repr(model.replace(n_jobs=None, replications=200, device="auto", context=None)),
+    )
+    return found, int(groups.max()) + 1 if copies is None else int(copies.sum())
+
+
+def _unidentified(setup: Setup, base: int | None) -> np.ndarray | None:
+    """Positions of the reported coefficients that no probability depends on, because of the choice sets."""
+    if setup.identification is None:
+        return None
+    problem = setup.problem
+    count = (problem.features + problem.intercept) * (problem.outcomes - (base is not None)) + len(problem.shared)
+    directions = to_solver(np.eye(count), setup.scaling, problem, base, setup.shared_scale)
+    return np.flatnonzero(~setup.identification.known(directions))
 
 
 def _kind(model: MNLogit, setup: Setup, rows: Rows) -> tuple[Kind | Literal["bootstrap"] | None, str]:
@@ -164,8 +210,25 @@ def _labels(model: MNLogit, kind: str, rows: Rows, data: Data) -> tuple[np.ndarr
             raise OptionError("cov_type='clustered' on a data frame needs cluster='column'.")
         return (np.unique(rows.sample.clusters, return_inverse=True)[1],) if rows.sample.of_panel else ()
     columns = model.cluster if isinstance(model.cluster, tuple) else (model.cluster,)
-    everyone = read_sample(data, rows.spec.outcome, rows.choices)
+    everyone = read_sample(data, rows.spec.outcome, rows.spec.choices)
     return tuple(_codes(cluster_labels(data, everyone, column), rows) for column in columns)
+
+
+def _left_out(unknown: np.ndarray | None) -> str:
+    """Say how many coefficients have no standard errors."""
+    if unknown is None or not len(unknown):
+        return ""
+    return f"; none for {len(unknown)} coefficients that the choice sets do not identify"
+
+
+def _strata(model: MNLogit, rows: Rows, data: Data) -> np.ndarray | None:
+    """Stratum of every row."""
+    if model.strata is None:
+        return None
+    column = column_of(data, model.strata, "strata")
+    if column.isna().any():
+        raise DataError(f"strata column {model.strata!r} is missing in {int(column.isna().sum())} rows.")
+    return _codes(column.astype(object).to_numpy(), rows)
 
 
 def _names(model: MNLogit, kind: str, rows: Rows) -> tuple[str, ...]:
@@ -176,5 +239,6 @@ def _names(model: MNLogit, kind: str, rows: Rows) -> tuple[str, ...]:
 
 def _codes(labels: np.ndarray, rows: Rows) -> np.ndarray:
     """Labels of the estimation sample as numbers from 0."""
-    out: np.ndarray = np.unique(labels[rows.positions], return_inverse=True)[1]
-    return out
+    # Labels of several types have no order of their own.
+    codes: np.ndarray = pd.factorize(labels[rows.positions])[0]
+    return codes

@@ -19,6 +19,7 @@ from econllm.multinomial.fitting import Rows, estimate, read
 from econllm.multinomial.results import MNLogitResults
 from econllm.options import Seed, child_seed, resolve_seed
 from econllm.panel import CareerPanel
+from econllm.regtable import MaketablesPlugin, TableFacts
 from econllm.sample import Data, Sample, last_occupation, read_sample
 from econllm.tables import Fact, Panel, Table
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 MOVES = ChoiceSet(["stay", "move"])
 
 
-class TwoStageMNLogitResults(Results):
+class TwoStageMNLogitResults(Results, MaketablesPlugin):
     """Estimated two-stage multinomial logit. Immutable; holds no rows of the data.
 
     The probability of staying in the last occupation is that of the first stage; the probability of moving is shared
@@ -107,8 +108,40 @@ class TwoStageMNLogitResults(Results):
         return pd.concat(parts, names=["stage"]).reset_index("stage").reset_index(drop=True)
 
     def glance(self) -> pd.DataFrame:
-        """Statistics of the fit: one row per stage."""
-        return pd.concat([self.move.glance(), self.destination.glance()], keys=["move", "destination"], names=["stage"])
+        """Statistics of the fit: a row for both stages together, "both", and one for each."""
+        stages = pd.concat([self.move.glance(), self.destination.glance()], ignore_index=True)
+        common = stages.columns[(stages == stages.iloc[0]).all()]
+        together: dict[str, Any] = {str(name): stages[name].iloc[0] if name in common else None for name in stages}
+        fitted, null, size = (stages[name].sum() for name in ("log_likelihood", "null_log_likelihood", "effective_df"))
+        together |= {
+            "n": self.info.rows,
+            "persons": self.info.persons,
+            "log_likelihood": fitted,
+            "null_log_likelihood": null,
+            "pseudo_r2": 1 - fitted / null,
+            "aic": 2 * (size - fitted),
+            "bic": size * float(np.log(self.info.rows)) - 2 * fitted,
+            "parameters": self.info.parameters,
+            "effective_df": size,
+            "converged": self.converged,
+            "iterations": stages["iterations"].sum(),
+            "gradient": stages["gradient"].max(),
+            "seconds": self.info.seconds,
+        }
+        frame = pd.DataFrame([together, *stages.to_dict("records")])
+        return frame.set_index(pd.Index(["both", "move", "destination"], name="stage"))
+
+    def table_facts(self) -> TableFacts:
+        """Words and names for tables; the equations of the first stage are "Stays" and "Moves"."""
+        move, destination = self.move.table_facts(), self.destination.table_facts()
+        return replace(
+            destination,
+            titles={**destination.titles, "stay": "Stays", "move": "Moves"},
+            terms={**move.terms, **destination.terms},
+            shares={**destination.shares, **move.shares},
+            cov=_by_stage(move.cov, destination.cov),
+            penalty=_by_stage(move.penalty, destination.penalty),
+        )
 
     def kept(self, data: Data) -> np.ndarray:
         """Which rows are predicted: all, or with ``missing="drop"`` those without missing values."""
@@ -137,8 +170,9 @@ class TwoStageMNLogitResults(Results):
         """
         kept = self.kept(panel)
         out = pd.Series(np.nan, index=panel.index[kept], name="move_proba")
-        found = self.move.predict_proba(panel)["move"]
-        out.loc[found.index] = found
+        later = ~panel.is_first[kept]
+        if later.any():
+            out[later] = self.move.predict_proba(panel)["move"].to_numpy()
         return out
 
     def _pieces(self, data: Data) -> Iterator[tuple[slice, np.ndarray]]:
@@ -148,7 +182,8 @@ class TwoStageMNLogitResults(Results):
         columns = self.destination._estimates.spec.build(data)
         last = last_occupation(data, self.choices)[columns.kept]
         moving = np.zeros((len(columns), 2))
-        moving[last > 0] = self.move.log_proba(data)
+        if (last > 0).any():
+            moving[last > 0] = self.move.log_proba(data)
         for rows, values in self.destination._pieces(columns):
             known = np.flatnonzero(last[rows] > 0)
             values[known] += moving[rows][known, 1:]
@@ -203,6 +238,10 @@ class TwoStageMNLogitResults(Results):
         return cls(model, choices, info, *fits)
 
 
+def _by_stage(move: str, destination: str) -> str:
+    return destination if move == destination else f"{move} (moves); {destination} (destinations)"
+
+
 def _named(body: Sequence[Panel], prefix: str) -> list[Panel]:
     return [replace(panel, title=f"{prefix}{panel.title}") for panel in body]
 
@@ -235,7 +274,7 @@ def fit_two_stage(
         judge = columns, read_sample(validation, rows.spec.outcome, rows.choices).take(columns.kept), validation
     fits = []
     for number, stage in enumerate(("move", "destination")):
-        part = _rows_of(rows, data, stage)
+        part = rows_of_stage(rows, data, stage)
         judged = None if judge is None else _judge_of(*judge, rows.choices, stage)
         place = None if checkpoint is None else Path(checkpoint) / stage
         own = child_seed(resolve_seed(seed), number)
@@ -244,8 +283,14 @@ def fit_two_stage(
     return TwoStageMNLogitResults(model, rows.choices, _info(results, rows, data, clock), *fits)
 
 
-def _rows_of(rows: Rows, data: CareerPanel, stage: str) -> Rows:
-    """Rows of one stage, with its outcome."""
+def rows_of_stage(rows: Rows, data: CareerPanel, stage: str) -> Rows:
+    """Rows of one stage, with its outcome.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
     last = last_occupation(data, rows.choices)[rows.positions]
     columns, sample, at = _select(rows.columns, rows.sample, last, len(rows.choices), stage)
     if not len(at):
@@ -278,11 +323,15 @@ def _select(
 
 def _info(results: TwoStageMNLogitResults, rows: Rows, data: CareerPanel, clock: float) -> FitInfo:
     move, destination = results.move.info, results.destination.info
+    scores = results.log_likelihood(data).to_numpy()
+    counts = rows.weights if results.model.weight_type == "frequency" else None
+    if counts is not None:
+        scores = np.where(counts > 0, scores, 0.0) * counts
     return FitInfo(
-        rows=len(rows.sample),
+        rows=len(rows.sample) if counts is None else int(counts.sum()),
         persons=len(np.unique(rows.sample.clusters)),
         first_records=int(rows.sample.first.sum()),
-        log_likelihood=float(results.log_likelihood(data).sum()),
+        log_likelihood=float(scores.sum()),
         parameters=move.parameters + destination.parameters,
         seconds=time.perf_counter() - clock,
         unseen=destination.unseen,

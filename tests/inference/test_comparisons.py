@@ -24,8 +24,10 @@ def test_likelihood_ratio_as_statsmodels() -> None:
 
 
 def test_likelihood_ratio_refuses_what_is_not_nested() -> None:
-    with pytest.raises(OptionError, match="give the smaller model first"):
+    with pytest.raises(OptionError, match="both models have 5 parameters"):
         likelihood_ratio(-10, 5, -9, 5)
+    with pytest.raises(OptionError, match="the smaller model has 6 parameters and the larger one 5"):
+        likelihood_ratio(-10, 6, -9, 5)
     with pytest.raises(OptionError, match="k_small"):
         likelihood_ratio(-10, 2.5, -9, 5)
     with pytest.raises(DataError, match="lower log-likelihood"):

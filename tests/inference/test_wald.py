@@ -134,7 +134,7 @@ def test_report() -> None:
     assert test.p_value == pytest.approx(stats.f.sf(test.statistic, 1, 10))
     text = " ".join(str(test).split())
     assert "F(1, 10):" in text
-    assert "1 restrictions dropped, which the others imply." in text
+    assert "1 restriction dropped, which the others imply." in text
     wide = wald_test(params, cov, "lag(job) = 0, embed(resume), educ = 0", titles=TITLES)
     text = " ".join(str(wide).split())
     assert f"chi2(18): {wide.statistic:.3f}" in text

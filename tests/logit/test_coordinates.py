@@ -1,10 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 import econllm as el
 from econllm.formula import DesignSpec
-from econllm.logit.coordinates import Scaling, stack
+from econllm.logit.coordinates import Scaling, Stacked, stack
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +57,16 @@ def test_many_rare_shares_and_interactions_do_not_overfit():
     base = plain.perplexity(test).value
     assert bag.perplexity(test).value < 1.1 * base
     assert slopes.perplexity(test).value < 1.1 * base
+
+
+def test_unused_dimensions_of_an_embedding_are_not_blown_up() -> None:
+    rng = np.random.default_rng(0)
+    dense = np.column_stack([rng.normal(size=50), rng.normal(size=50) * 1e-30, rng.normal(size=50) * 0.01])
+    terms = ("embed(text)",) * 3
+    x = Stacked(sparse.csr_array((50, 0)), dense, ("a", "b", "c"), terms, np.ones(3, bool))
+    found = Scaling.fit(x, None, True)
+    assert found.constant.tolist() == [False, True, False]
+    assert found.scale[1] == 1
+    # A column of its own keeps its scale, however small.
+    alone = Stacked(x.sparse, dense, ("a", "b", "c"), ("a", "b", "c"), np.ones(3, bool))
+    assert not Scaling.fit(alone, None, True).constant.any()

@@ -1,6 +1,5 @@
 """Derivatives against finite differences, scales against their formula, and the stopping rule."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +9,10 @@ from scipy import sparse
 
 from econllm.datasets import simulate_careers
 from econllm.errors import OptionError
-from econllm.logit import device, newton, solver
+from econllm.logit import device, newton, solver, threads
 from econllm.logit.problem import Point, Problem
 from econllm.logit.solver import scales, solve
+from econllm.logit.threads import workers
 from econllm.multinomial import MNLogit
 from econllm.options import resolve_device
 
@@ -22,8 +22,8 @@ CASES = pytest.mark.parametrize(("weighted", "intercept"), [(False, True), (True
 
 
 def evaluate(problem: Problem, at: Point, dtype=np.float64) -> tuple[float, Point]:
-    with ThreadPoolExecutor(2) as pool:
-        return solver._Objective(problem, dtype, pool)(at)
+    with workers(2) as run:
+        return solver._Objective(problem, dtype, run)(at)
 
 
 def numeric_gradient(problem: Problem, at: Point, step: float = 1e-6) -> np.ndarray:
@@ -152,7 +152,7 @@ def test_same_numbers_whatever_the_number_of_threads(monkeypatch) -> None:
     monkeypatch.setattr(solver, "_CHUNK_VALUES", 2000)
     found = []
     for cores in (1, 3):
-        monkeypatch.setattr(solver, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(threads, "cores", lambda cores=cores: cores)
         found.append(solve(problem, max_iter=30, polish=False).point.slopes)
     assert found[0].tobytes() == found[1].tobytes()
 

@@ -300,6 +300,52 @@ def test_history_terms_describe() -> None:
     assert groups.tolist() == ["first record", "with a history"]
 
 
+def test_a_lagged_indicator_goes_from_zero_to_one() -> None:
+    df = el.datasets.load_wage_panel().query("nr < 800")
+    panel = el.CareerPanel(df, person="nr", time="year", occupation="occupation", lagged=["union"], dynamic=["educ"])
+    fit = MNLogit("occupation ~ educ + lag(union)", penalty="l2", alpha=0.01).fit(panel)
+    ours = marginal_effects(fit, panel, "lag(union)", kind="discrete")
+    named = marginal_effects(fit, panel, {"lag(union)": (0, 1)}, kind="discrete")
+    assert list(ours.keys["contrast"].unique()) == ["1 vs. 0"]
+    assert ours.estimates == pytest.approx(named.estimates, abs=1e-15)
+    assert marginal_effects(fit, panel, "educ", kind="discrete", at={"educ": 1}).keys["contrast"][0] == "+1"
+
+
+def test_occupations_may_be_named_by_their_titles() -> None:
+    df, titles = el.datasets.load_wage_panel().query("nr < 800"), el.datasets.WAGE_PANEL_TITLES
+    panel = el.CareerPanel(
+        df, person="nr", time="year", occupation="occupation", titles=titles, dynamic=["educ"], lagged=["union"]
+    )
+    fit = MNLogit("occupation ~ educ + lag(occupation)", penalty="l2", alpha=0.01).fit(panel)
+    both = [
+        marginal_effects(fit, panel, {"lag(occupation)": [a, b]}, outcomes=[a], at={"lag(occupation)": b})
+        for a, b in ((4, 7), (titles[4], titles[7]))
+    ]
+    assert both[0].estimates.tolist() == both[1].estimates.tolist()
+    assert both[0].keys.equals(both[1].keys)
+    assert str(both[0]) == str(both[1])
+    with pytest.raises(OptionError, match="'Sales worker' is no outcome. Did you mean 'Sales workers'"):
+        marginal_effects(fit, panel, "educ", outcomes="Sales worker")
+
+
+def test_the_cure_for_missing_errors_is_one_that_works() -> None:
+    df = frame("small")
+    for options, cure in (
+        ({"penalty": "l1", "alpha": 0.01}, "a fit without a penalty and with fewer columns"),
+        ({"penalty": "l2", "alpha": 0.01}, "a fit with cov_type='robust' or 'bootstrap'"),
+        ({"cov_type": None}, "a fit with another cov_type"),
+    ):
+        fit = MNLogit("y ~ x", **options).fit(df)
+        assert cure in plain_text(marginal_effects(fit, df))
+        with pytest.raises(DataError, match=cure):
+            fit.predict_proba(df, interval=0.9)
+
+
+def test_elasticities_are_of_probabilities() -> None:
+    ours = marginal_effects(fitted("small", CURVED), frame("small"), "x", kind="eyex")
+    assert ours.title.startswith("Elasticities of the probabilities of")
+
+
 def test_a_lagged_number_does_not_move_where_there_is_no_history() -> None:
     df = el.datasets.load_wage_panel().query("nr < 800")
     panel = el.CareerPanel(df, person="nr", time="year", occupation="occupation", lagged=["hours"], dynamic=["educ"])
@@ -337,6 +383,22 @@ def test_prices_by_outcome_and_choice_sets() -> None:
         marginal_effects(fit, df, "x", kind="eyex")
     with pytest.raises(OptionError, match="rows choose from different sets"):
         marginal_effects(fit, df, "x", at="mean")
+
+
+def test_prices_that_are_missing_where_the_outcome_is_not_available() -> None:
+    df, fit = modes()
+    gaps = df.assign(**{"price[car]": df["price[car]"].where(df["able[car]"])})
+    for options in ({}, {"variables": "price[car]"}, {"variables": {"price[bus]": (1, 2)}, "kind": "discrete"}):
+        ours, whole = (marginal_effects(fit, data, **options) for data in (gaps, df))
+        assert ours.estimates == pytest.approx(whole.estimates, abs=1e-9)
+        assert ours.covariance == pytest.approx(whole.covariance, abs=1e-9)
+
+
+def test_a_column_by_outcome_stands_for_all_of_its_columns() -> None:
+    df, fit = modes()
+    ours = marginal_effects(fit, df, "price[alt]")
+    assert list(ours.keys["variable"].unique()) == ["price[bus]", "price[car]", "price[walk]"]
+    assert ours.estimates == pytest.approx(marginal_effects(fit, df, list(ours.keys["variable"].unique())).estimates)
 
 
 def test_the_last_occupation_enters_a_stay_dummy_too() -> None:
@@ -397,6 +459,20 @@ def test_steps_have_no_derivative() -> None:
     expected = mean_probability(fit, df.assign(count=3)) - mean_probability(fit, df.assign(count=2))
     ours = marginal_effects(fit, df, {"count": (2, 3)}, kind="discrete")
     assert ours.estimates == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("term", ["I(x > 0.1)", "x + np.floor(x)", "np.where(x > 0.1, 1.0, 0.0)"])
+@pytest.mark.parametrize("at", ["overall", "mean", {"x": 0.5}])
+def test_steps_that_no_row_is_near_have_no_derivative_either(term, at) -> None:
+    df = frame("small")
+    with pytest.raises(OptionError, match="'x' enters the formula through a step"):
+        marginal_effects(MNLogit(f"y ~ g + {term}").fit(df), df, "x", at=at)
+
+
+def test_a_derivative_that_is_zero_is_no_step() -> None:
+    df = frame("small")
+    fit = MNLogit("y ~ x:z + z + I(x ** 2)").fit(df)
+    assert marginal_effects(fit, df, "x", at={"x": 0.0, "z": 0.0}).estimates == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize(

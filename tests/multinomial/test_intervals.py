@@ -130,6 +130,7 @@ def test_predict_proba_with_an_interval() -> None:
     fit = MNLogit("y ~ x + g").fit(df)
     wide = fit.predict_proba(df, interval=0.95)
     assert wide.columns.tolist()[:3] == [("bus", "estimate"), ("bus", "lower"), ("bus", "upper")]
+    assert wide.columns.names == [None, "part"]
     lower, upper = bounds(fit, df)
     assert predict_interval(fit, df)[0].index.equals(df.index)
     assert wide.xs("lower", axis=1, level=1).to_numpy() == pytest.approx(lower)

@@ -51,6 +51,29 @@ def test_every_number_of_the_summary_is_that_of_the_result(fitted):
     assert facts["Optimiser"].startswith(ended)
 
 
+def test_the_log_likelihood_of_criteria_is_named_where_it_is_another(df):
+    weights = pd.Series(np.random.default_rng(0).uniform(0.2, 3, len(df)), index=df.index)
+    for fit, why in (
+        (MNLogit("y ~ x").fit(df, weights=weights), "weighted"),
+        (MNLogit("y ~ x").fit(df.assign(y=pd.Categorical(df["y"], ["bus", "car", "tram", "walk"]))), "that occur"),
+    ):
+        glance = fit.glance().iloc[0]
+        text = plain_text(fit.summary())
+        assert f"log-likelihood {glance['log_likelihood']:,.2f}" in text
+        assert why in text
+        assert f"{glance['log_likelihood']:,.2f}" != f"{fit.info.log_likelihood:,.2f}"
+    assert "AIC and BIC are of" not in plain_text(MNLogit("y ~ x").fit(df).summary())
+
+
+def test_one_of_a_thing_is_singular(df, fitted):
+    estimates = replace(fitted._estimates, solution=replace(fitted._estimates.solution, iterations=1))
+    one = MNLogitResults(fitted.model, fitted.choices, fitted.info, estimates)
+    assert "converged in 1 iteration," in plain_text(one.summary())
+    tram = MNLogit("y ~ x").fit(df.assign(y=pd.Categorical(df["y"], ["bus", "car", "tram", "walk"])))
+    assert "1 outcome of the choice set never occurs; it has" in plain_text(tram.summary())
+    assert "Left out: 1 outcome that never occurs" in plain_text(tram.marginal_effects(df))
+
+
 def test_only_some_outcomes_and_terms(fitted):
     made = fitted.summary(outcomes=["walk"], terms=["x"], level=0.9)
     assert [(panel.title, [row.label for row in panel.rows]) for panel in made.body] == [("walk", ["x"])]
