@@ -144,7 +144,8 @@ def penalty_path(
     """
     from matplotlib.figure import Figure
 
-    weights, means, errors, norms = (np.asarray(v, dtype=np.float64) for v in (alpha, scores, std_errors, sizes))
+    order = np.argsort(np.asarray(alpha, dtype=np.float64))
+    weights, means, errors, norms = (np.asarray(v, dtype=np.float64)[order] for v in (alpha, scores, std_errors, sizes))
     target = None if path is None else _check_target(path)
     figure = Figure(figsize=(5.6, 5.2), layout="constrained", dpi=100)
     above, below = figure.subplots(2, 1, sharex=True)

@@ -119,9 +119,11 @@ def likelihood_ratio(
     """
     for name, count in (("k_small", k_small), ("k_big", k_big)):
         check_number(name, count, minimum=0, integer=True)
-    if k_big <= k_small:
+    if k_big == k_small:
+        raise OptionError(f"both models have {k_big} parameters; one must be a restriction of the other.")
+    if k_big < k_small:
         raise OptionError(
-            f"the larger model has {k_big} parameters and the smaller one {k_small}: give the smaller model first."
+            f"the smaller model has {k_small} parameters and the larger one {k_big}: they are the wrong way round."
         )
     if n_small is not None and n_big is not None and n_small != n_big:
         raise DataError(f"the fits use {n_small} and {n_big} rows; a likelihood ratio compares fits to the same rows.")

@@ -144,7 +144,7 @@ def lincom(
     matrix = _rows([form.weights for form in forms], len(b))
     values = matrix @ b + [form.constant for form in forms]
     _check_finite(np.column_stack([values, matrix]), labels)
-    joint = _sandwich(matrix, v)
+    joint = cov(matrix) if callable(cov) else _sandwich(matrix, v)
     frame = _inference(values, _std_errors(joint), level)
     title = "Linear combinations of coefficients"
     if not exp:

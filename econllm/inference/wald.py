@@ -81,7 +81,8 @@ class WaldTest:
         if len(self.restrictions) > _MOST_SHOWN:
             notes.append(f"{len(self.restrictions)} restrictions, of which the first {_MOST_SHOWN} are shown.")
         if self.dropped:
-            notes.append(f"{len(self.dropped)} restrictions dropped, which the others imply.")
+            many = "restriction" if len(self.dropped) == 1 else "restrictions"
+            notes.append(f"{len(self.dropped)} {many} dropped, which the others imply.")
         if self.df < len(self.restrictions):
             notes.append(f"The covariance of the {len(self.restrictions)} restrictions has rank {self.df}.")
         return Table(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from scipy import linalg
 
-from econllm.errors import DataError, EconLLMWarning
+from econllm.errors import DataError, EconLLMWarning, warn
 from econllm.logit import newton
 from econllm.logit.coordinates import Scaling
 from econllm.logit.problem import Point, Problem
@@ -134,11 +133,10 @@ def positive(cov: np.ndarray) -> np.ndarray:
     negative = int((values < -_NEGATIVE * np.abs(values).max(initial=0.0)).sum())
     if not negative:
         return cov
-    warnings.warn(
+    warn(
         f"the two-way clustered covariance has {negative} negative eigenvalues of {len(values)}, which were set to "
         "zero; there may be too few clusters in one of the two ways.",
         EconLLMWarning,
-        stacklevel=3,
     )
     out: np.ndarray = (vectors * np.maximum(values, 0)) @ vectors.T
     return out

@@ -7,12 +7,11 @@ and the equation is solved by conjugate gradients.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
-from econllm.errors import ConvergenceWarning, DataError
+from econllm.errors import ConvergenceWarning, DataError, warn
 from econllm.logit.covariance import NoCovarianceError, degrees_of_freedom, positive
 from econllm.logit.curvature import Curvature, Preconditioner
 from econllm.logit.problem import Point, Problem
@@ -150,12 +149,11 @@ def conjugate_gradients(
     solved = [_solve(curvature, precondition, contrast, tolerance, max_iter) for contrast in contrasts.T]
     left = max((residual for _, residual in solved), default=0.0)
     if left > tolerance:
-        warnings.warn(
+        warn(
             f"conjugate gradients left a residual of {left:.1e} (tolerance {tolerance:.1e}) after {max_iter} "
             "iterations: the information is nearly singular, or max_iter too small.",
             ConvergenceWarning,
-            stacklevel=3,
-        )
+            )
     return rest + np.stack([v for v, _ in solved], axis=1) if solved else rest
 
 

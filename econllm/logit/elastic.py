@@ -322,7 +322,7 @@ class Descent:
                     break
         theta = np.zeros(len(self.map.scale))
         theta[self.map.positions(np.ones(self.problem.features, dtype=bool) if kept is None else kept)] = state.theta
-        point = _centred(self.problem, self.map.unpack(theta))
+        point = _centred(replace(self.problem, alpha=alpha), self.map.unpack(theta))
         seconds = time.perf_counter() - clock
         return Solution(point, state.objective, largest <= tolerance, len(trace), largest, seconds, tuple(trace))
 

@@ -9,6 +9,7 @@ from scipy import linalg
 
 from econllm.logit import newton
 from econllm.logit.problem import Point, Problem
+from econllm.logit.solver import centre
 
 _STEPS = 30
 # Rows are grouped where that leaves fewer than this share of them.
@@ -140,7 +141,7 @@ class Grouped:
     def _point(self, theta: np.ndarray) -> Point:
         slopes = theta[: self.problem.features]
         intercepts = theta[-1] if self.problem.intercept else np.zeros(self.problem.outcomes)
-        return Point(slopes, intercepts - intercepts.mean(), np.zeros(0))
+        return centre(Point(slopes, intercepts, np.zeros(0)))
 
 
 def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -164,7 +164,7 @@ def hessian(problem: Problem, point: Point) -> np.ndarray:
     k, outcomes = problem.features + problem.intercept, problem.outcomes
     own, pairs = k * outcomes, _Pairs(k, outcomes)
     narrow = k <= _NARROW
-    size = max(64, _CHUNK_VALUES // (4 * (pairs.columns if narrow else k * outcomes)))
+    size = max(64, _CHUNK_VALUES // max(4 * (pairs.columns if narrow else k * outcomes), 1))
 
     def share(number: int) -> tuple[np.ndarray, np.ndarray]:
         first = np.zeros((pairs.columns, pairs.outcomes) if narrow else (pairs.outcomes, k, k))
@@ -264,7 +264,7 @@ def gradient(problem: Problem, point: Point) -> tuple[float, np.ndarray]:
     return value, slope / problem.rows + ridge * vector
 
 
-def polish(problem: Problem, point: Point) -> tuple[Point, int, bool, np.ndarray | None]:
+def polish(problem: Problem, point: Point, most: int = _STEPS) -> tuple[Point, int, bool, np.ndarray | None]:
     """Take Newton steps from a point near the optimum.
 
     Parameters
@@ -273,6 +273,8 @@ def polish(problem: Problem, point: Point) -> tuple[Point, int, bool, np.ndarray
         Data and ridge penalty.
     point : Point
         Where to begin.
+    most : int
+        Limit on steps.
 
     Returns
     -------
@@ -287,7 +289,7 @@ def polish(problem: Problem, point: Point) -> tuple[Point, int, bool, np.ndarray
     fill = free_directions(problem)
     value, slope = gradient(problem, point)
     steps, finished, step = 0, False, None
-    for _ in range(_STEPS):
+    for _ in range(min(most, _STEPS)):
         full = hessian(problem, problem.point(theta)) / problem.rows + np.diag(ridge) + fill
         step = solve_symmetric(full, slope)
         decrement = float(step @ slope)

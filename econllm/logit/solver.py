@@ -338,18 +338,30 @@ def solve(
         # Newton steps converge from far away where there are few coefficients, and are cheap there.
         kind = np.float32 if single and descent.cells > 1e5 else np.float64
         descent.run(kind, max(tolerance, _NEWTON_TOLERANCE))
-        descent.point, steps, converged, last_step = newton.polish(problem, descent.point)
+        descent.point, steps, converged, last_step = newton.polish(problem, descent.point, descent.left)
         descent.note(steps)
-    if not converged:
+    if not converged and descent.left:
         where = None if small else chosen_device(device, problem)
         if single and not small and (descent.cells > 1e5 or where):
             descent.run(np.float32, max(tolerance, _SINGLE_TOLERANCE), where)
         # Not every device has float64; the processor ends where the device could not.
         converged = descent.run(np.float64, tolerance, None if where == "mps" else where)
     loss, steepest = descent.state()
-    point = replace(descent.point, intercepts=descent.point.intercepts - descent.point.intercepts.mean())
+    point = centre(descent.point)
     trace = tuple(descent.trace)
     return Solution(point, loss, converged, len(trace), steepest, descent.seconds, trace, last_step)
+
+
+def centre(point: Point) -> Point:
+    """Coefficients that sum to zero over outcomes: no other ones that give the same probabilities are penalised less.
+
+    Examples
+    --------
+    >>> centre(Point(np.array([[1.0, 3.0]]), np.array([0.0, 1.0]), np.zeros(0))).slopes.tolist()
+    [[-1.0, 1.0]]
+    """
+    slopes = point.slopes - point.slopes.mean(axis=1, keepdims=True)
+    return replace(point, slopes=slopes, intercepts=point.intercepts - point.intercepts.mean())
 
 
 class _Descent:
@@ -366,12 +378,16 @@ class _Descent:
         return self.problem.rows * self.problem.outcomes
 
     @property
+    def left(self) -> int:
+        return max(self.max_iter - len(self.trace), 0)
+
+    @property
     def seconds(self) -> float:
         return time.perf_counter() - self.clock
 
     def run(self, dtype: type[np.floating[Any]], tolerance: float, device: str | None = None) -> bool:
         """Take L-BFGS steps in one number type; whether they met the tolerance."""
-        left, begin = max(self.max_iter - len(self.trace), 1), self.seconds
+        left, begin = max(self.left, 1), self.seconds
         if device is not None:
             double = dtype is np.float64
             self.point, trace, converged = minimise_on_device(

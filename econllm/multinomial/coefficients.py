@@ -44,7 +44,8 @@ class Coefficients(Results):
         """Coefficients in the units of the data, indexed by (response, term).
 
         Against the base outcome, whose own are left out; with a penalty and no base, for every outcome, summing to
-        zero over outcomes. Those common to all outcomes have the response "(common)".
+        zero over outcomes ("l1" and "elasticnet": as the penalty leaves them, with their zeros). Those common to all
+        outcomes have the response "(common)".
         """
         return pd.Series(self._estimates.reported, index=self._labels, name="params")
 
@@ -96,7 +97,7 @@ class Coefficients(Results):
         if found.replicates is not None:
             values = found.replicates.std(axis=0, ddof=1)
         elif found.cov is not None:
-            values = np.sqrt(np.diag(found.cov))
+            values = np.sqrt(np.maximum(np.diag(found.cov), 0))
         if found.unidentified is not None:
             values[found.unidentified] = np.nan
         return pd.Series(values, index=self._labels, name="std_errors")

@@ -24,13 +24,18 @@ from econllm.multinomial.effects_options import (
     Group,
     Kind,
     Wanted,
+    check_same_sets,
     column_means,
     complete_rows,
     formula_variables,
     read_changes,
     read_groups,
+    read_levels,
     read_targets,
+    refuse_jumps,
+    refuse_steps,
     row_scale,
+    some_unavailable,
 )
 from econllm.multinomial.effects_report import effects_notes, effects_titles
 from econllm.multinomial.marginal import MarginalEffects
@@ -45,11 +50,9 @@ if TYPE_CHECKING:
 __all__ = ["Kind", "MarginalEffects", "marginal_effects"]
 
 _CONTRASTS = {"dydx": "dy/dx", "eyex": "ey/ex", "discrete": "+1"}
-_TITLES = {"dydx": "Marginal effects", "eyex": "Elasticities", "discrete": "Effects of discrete changes"}
+_TITLES = {"dydx": "Marginal effects on", "eyex": "Elasticities of", "discrete": "Effects of discrete changes on"}
 # Relative step of numerical derivatives of the columns: exact for linear and quadratic ones but for rounding.
 _STEP = 2.0**-17
-# A column that jumps by this share of its size within one step has no derivative.
-_JUMP = 1e-6
 # Gradients larger than this are refused.
 _MOST_BYTES = 4e9
 
@@ -142,6 +145,7 @@ def marginal_effects(
         raise OptionError("at sets every variable to one value; compare values by variables={...} and kind='discrete'.")
     work = _Work.make(results, data, at, over, kind, outcomes, weights, covariance)
     changes = read_changes(variables, formula_variables(results), work.frame, kind)
+    changes = [replace(c, path=c.path and read_levels(results, c.variable, c.path)) for c in changes]
     work.check_size(changes)
     effects = [effect for change in changes for effect in work.effects(change)]
     return _collect(work, effects, level)
@@ -181,13 +185,14 @@ class _Work:
         data = complete_rows(results, data)
         frame = data.to_frame() if isinstance(data, CareerPanel) else data
         groups = tuple(read_groups(results, data, over, weights))
-        fixed = dict(at) if isinstance(at, Mapping) else {}
+        known = formula_variables(results)
+        fixed = {name: read_levels(results, known.get(name), [value])[0] for name, value in _given(at)}
         if at == "mean":
-            fixed = column_means(formula_variables(results), frame, groups)
+            fixed = column_means(known, frame, groups)
         centre = results._problem(data, fixed or None)
         if at == "mean":
-            _check_same_sets(centre)
-        if kind == "eyex" and _some_unavailable(centre):
+            check_same_sets(centre)
+        if kind == "eyex" and some_unavailable(centre):
             raise OptionError("kind='eyex': an outcome that is not available has no elasticity; use kind='dydx'.")
         targets = read_targets(results, outcomes)
         points = tuple(_points(results)) if covariance is None else (results._estimates.point,)
@@ -233,12 +238,14 @@ class _Work:
 
     def effects(self, change: Change) -> Iterator[_Effect]:
         """Effects of one variable."""
-        name = change.variable.name
-        if change.path is not None:
-            margins = (self._margins(self._problem({name: value})) for value in change.path)
+        name, path = change.variable.name, change.path
+        if path is None and self.kind == "discrete" and np.isin(self._observed(name), (0, 1)).all():
+            path = (0, 1)
+        if path is not None:
+            margins = (self._margins(self._problem({name: value})) for value in path)
             first = next(margins)
-            for value, other in zip(change.path[1:], margins, strict=True):
-                yield self._less(name, f"{value} vs. {change.path[0]}", other, first)
+            for value, other in zip(path[1:], margins, strict=True):
+                yield self._less(name, f"{value} vs. {path[0]}", other, first)
         elif self.kind == "discrete":
             upper, lower = self._moved(name, self._values(name) + 1), self.centre
             yield self._less(name, "+1", self._margins(upper), self._margins(lower))
@@ -315,8 +322,14 @@ class _Work:
         """Values of a numeric variable, row by row."""
         if name in self.fixed:
             return np.broadcast_to(np.asarray(self.fixed[name], dtype=np.float64), self.centre.rows)
+        return self._observed(name)
+
+    def _observed(self, name: str) -> np.ndarray:
+        """Values of a numeric variable in the data, wherever it is set."""
         if name in self.frame.columns:
-            return as_numbers(self.frame[name])
+            x = as_numbers(self.frame[name])
+            # In rows that are predicted, what is missing belongs to an outcome that is not available: any value does.
+            return np.where(np.isnan(x), np.nanmean(x) if not np.isnan(x).all() else 1.0, x)
         columns = self.results._estimates.columns
         if name not in columns:
             raise OptionError(
@@ -330,11 +343,24 @@ class _Work:
         if name in columns and self._enters_alone(name):
             ones = sparse.csr_array(np.ones((len(x), 1)))
             return Slope(np.array([columns.index(name)]), ones, (None,) * len(self.centre.shared))
+        upper, lower, width = self._beside(name, x)
+        refuse_jumps(name, upper, self.centre, lower)
+        real = self._observed(name)
+        near = self._beside(name, real)[:2] if name in self.fixed else (upper, lower)
+        try:
+            far = self._moved(name, real + (float(np.ptp(real)) or 1.0)), self._moved(name, real)
+        except EconLLMError:  # a formula need not be defined beyond the data
+            far = near
+        refuse_steps(name, near, far)
+        return derivatives.difference(upper, lower, width)
+
+    def _beside(self, name: str, x: np.ndarray) -> tuple[Problem, Problem, np.ndarray]:
+        """The rows with a number moved a little up and down from x, and the distance between the two."""
         spread = float(np.std(x)) or float(np.abs(x).max(initial=0.0)) or 1.0
         step = 2.0 ** np.round(np.log2(_STEP * np.maximum(np.abs(x), 0.01 * spread)))
         up, down = x + step, x - step
         try:
-            upper, lower = self._moved(name, up), self._moved(name, down)
+            return self._moved(name, up), self._moved(name, down), up - down
         except OptionError:
             raise
         except EconLLMError as error:
@@ -342,8 +368,6 @@ class _Work:
                 f"variables: {name!r} has no derivative, as the formula cannot be evaluated beside its values: {error} "
                 "Use kind='discrete' with two values."
             ) from error
-        _refuse_jumps(name, upper, self.centre, lower)
-        return derivatives.difference(upper, lower, up - down)
 
     def _moved(self, name: str, values: np.ndarray) -> Problem:
         """The rows with a number moved; those without a history have nothing that could move."""
@@ -362,6 +386,10 @@ class _Work:
         return [term.text for term in terms] == [name]
 
 
+def _given(at: str | Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(str(name), value) for name, value in at.items()] if isinstance(at, Mapping) else []
+
+
 def _points(results: MNLogitResults) -> Iterator[Point]:
     """The estimate, then the replications of a bootstrap."""
     e, replicates = results._estimates, results._estimates.inference.replicates
@@ -376,37 +404,6 @@ def _column(problem: Problem, position: int) -> np.ndarray:
         return problem.dense[:, position - p].astype(np.float64)
     out: np.ndarray = problem.sparse[:, [position]].toarray().ravel()
     return out
-
-
-def _some_unavailable(problem: Problem) -> bool:
-    return problem.offset is not None and bool(np.isneginf(problem.offset.table).any())
-
-
-def _check_same_sets(problem: Problem) -> None:
-    if problem.offset is None:
-        return
-    available = np.isfinite(problem.offset.table[np.unique(problem.offset.codes)])
-    if (available != available[0]).any():
-        raise OptionError("at='mean': rows choose from different sets, which have no mean; use at='overall'.")
-
-
-def _refuse_jumps(name: str, upper: Problem, centre: Problem, lower: Problem) -> None:
-    """Raise where an indicator or a step function of a number changes: it has no derivative."""
-    bends = [abs(upper.sparse + lower.sparse - 2 * centre.sparse)]
-    sizes = [abs(centre.sparse)]
-    for j in range(centre.dense.shape[1]):
-        ends = upper.dense[:, j] - centre.dense[:, j], centre.dense[:, j] - lower.dense[:, j]
-        bends.append(np.abs(ends[0] - ends[1]))
-        sizes.append(np.abs(centre.dense[:, j]))
-    for three in zip(upper.shared, centre.shared, lower.shared, strict=True):
-        if three[0].table is not three[2].table:
-            ends = three[0].values() - three[1].values(), three[1].values() - three[2].values()
-            bends.append(np.abs(ends[0] - ends[1]))
-            sizes.append(np.abs(three[1].table))
-    if any(bend.size and bend.max() > _JUMP * max(size.max(), _JUMP) for bend, size in zip(bends, sizes, strict=True)):
-        raise OptionError(
-            f"variables: {name!r} enters the formula through a step, so it has no derivative; use kind='discrete'."
-        )
 
 
 def _collect(work: _Work, effects: Sequence[_Effect], level: float) -> MarginalEffects:
@@ -428,7 +425,7 @@ def _collect(work: _Work, effects: Sequence[_Effect], level: float) -> MarginalE
         replicates = values[1:]
         cov = np.atleast_2d(np.cov(replicates, rowvar=False))
     shown = [(f.variable, f.contrast) for f in effects]
-    title = f"{_TITLES[work.kind]} on the probabilities of {e.labels.get(results.outcome, results.outcome)}"
+    title = f"{_TITLES[work.kind]} the probabilities of {e.labels.get(results.outcome, results.outcome)}"
     facts = [Fact("Rows", work.centre.rows, ",d"), Fact("Evaluated", _evaluated(work))]
     facts += [Fact("Weights", "survey weights of the rows")] if work.weighted else []
     notes = tuple(effects_notes(results, [variable for variable, _ in shown], work.covariance))

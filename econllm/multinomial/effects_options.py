@@ -11,7 +11,9 @@ import pandas as pd
 
 from econllm.errors import DataError, OptionError, did_you_mean, listing
 from econllm.formula.overrides import Variable
+from econllm.formula.parse import BY_OUTCOME
 from econllm.formula.values import as_numbers, is_factor
+from econllm.logit.problem import Problem
 from econllm.multinomial.estimates import reserved_probability
 from econllm.panel import CareerPanel
 from econllm.sample import Data, column_of, evaluation_weights, group_labels, groups_of
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["dydx", "eyex", "discrete"]
 Wanted = str | Sequence[str] | Mapping[str, Any] | None
+
+# A column that jumps by this share of its size within one step has no derivative.
+_JUMP = 1e-6
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,39 @@ def read_changes(wanted: Wanted, known: Mapping[str, Variable], frame: pd.DataFr
     if not chosen:
         what = "numeric variable" if kind == "eyex" else "variable"
         raise OptionError(f"there is no {what} to compute effects of; the formula reads {listing(known, 12)}.")
-    return [_change(name, values, known, frame, kind) for name, values in chosen.items()]
+    named = [(each, values) for name, values in chosen.items() for each in _by_outcome(name, known)]
+    return [_change(name, values, known, frame, kind) for name, values in named]
+
+
+def _by_outcome(name: str, known: Mapping[str, Variable]) -> list[str]:
+    """All columns x[code] for x[alt], else the name itself."""
+    start = name.removesuffix("alt]")
+    columns = [each for each in known if each.startswith(start) and each.endswith("]")]
+    return columns if name.endswith(BY_OUTCOME) and columns else [name]
+
+
+def code_of(results: MNLogitResults, name: Any) -> Any:
+    """The code of an outcome that is given by its title; anything else as it is.
+
+    Examples
+    --------
+    >>> from econllm import MNLogit
+    >>> df = pd.DataFrame({"y": [1, 2, 1], "x": [0.0, 1, 2]})
+    >>> df.attrs["value_labels"] = {"y": {1: "Cook", 2: "Clerk"}}
+    >>> code_of(MNLogit("y ~ 1").fit(df), "Clerk")
+    2
+    """
+    choices = results.choices
+    places = [i for i, title in enumerate(choices.titles) if title == name]
+    return choices.codes[places[0]] if name not in choices.codes and len(places) == 1 else name
+
+
+def read_levels(results: MNLogitResults, variable: Variable | None, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Values of a variable; of earlier occupations, their codes where titles are given."""
+    levels = () if variable is None else variable.levels
+    codes = [code_of(results, value) for value in values]
+    pairs = zip(values, codes, strict=True)
+    return tuple(code if value not in levels and code in levels else value for value, code in pairs)
 
 
 def _change(name: str, values: Any, known: Mapping[str, Variable], frame: pd.DataFrame, kind: Kind) -> Change:
@@ -224,6 +261,8 @@ def column_means(known: Mapping[str, Variable], frame: pd.DataFrame, groups: Seq
     means = {}
     for name in (name for name, v in known.items() if v.kind == "numeric" and name in frame.columns):
         x = as_numbers(frame[name])
+        if np.isnan(x).any():  # of outcomes that are not available: choice sets that differ are refused
+            continue
         means[name] = np.full(len(x), x.mean())
         for group in groups:
             means[name][group.share > 0] = group.share @ x
@@ -244,11 +283,70 @@ def read_targets(results: MNLogitResults, outcomes: Hashable | Sequence[Hashable
         return np.arange(len(seen))
     several = isinstance(outcomes, Sequence | np.ndarray | pd.Index) and not isinstance(outcomes, str)
     wanted = list(outcomes) if several else [outcomes]  # type: ignore[call-overload]
+    wanted = [code_of(results, name) for name in wanted]
     for code in wanted:
         if code not in codes:
-            raise OptionError(f"outcomes: {code!r} is no outcome.{did_you_mean(code, codes)}")
+            known = dict.fromkeys([*codes, *results.choices.titles])
+            raise OptionError(f"outcomes: {code!r} is no outcome.{did_you_mean(code, known)}")
         if code not in seen:
             raise OptionError(f"outcomes: {code!r} never occurred in estimation, so every effect on it is zero.")
     if not wanted or len(set(wanted)) < len(wanted):
         raise OptionError(f"outcomes={wanted!r} must name at least one outcome, each once.")
     return np.array([seen.index(code) for code in wanted])
+
+
+def some_unavailable(problem: Problem) -> bool:
+    """Whether some outcome is not available to some row."""
+    return problem.offset is not None and bool(np.isneginf(problem.offset.table).any())
+
+
+def check_same_sets(problem: Problem) -> None:
+    """Raise where rows choose from different sets, which have no mean."""
+    if problem.offset is None:
+        return
+    available = np.isfinite(problem.offset.table[np.unique(problem.offset.codes)])
+    if (available != available[0]).any():
+        raise OptionError("at='mean': rows choose from different sets, which have no mean; use at='overall'.")
+
+
+def refuse_jumps(name: str, upper: Problem, centre: Problem, lower: Problem) -> None:
+    """Raise where an indicator or a step function of a number changes: it has no derivative."""
+    bends = [abs(upper.sparse + lower.sparse - 2 * centre.sparse)]
+    sizes = [abs(centre.sparse)]
+    for j in range(centre.dense.shape[1]):
+        ends = upper.dense[:, j] - centre.dense[:, j], centre.dense[:, j] - lower.dense[:, j]
+        bends.append(np.abs(ends[0] - ends[1]))
+        sizes.append(np.abs(centre.dense[:, j]))
+    able = np.isfinite(centre.offset.values()) if centre.offset is not None else np.array(True)
+    for three in zip(upper.shared, centre.shared, lower.shared, strict=True):
+        if three[0].table is not three[2].table:
+            ends = three[0].values() - three[1].values(), three[1].values() - three[2].values()
+            bends.append(np.where(able, np.abs(ends[0] - ends[1]), 0.0))
+            sizes.append(np.abs(three[1].table))
+    if any(bend.size and bend.max() > _JUMP * max(size.max(), _JUMP) for bend, size in zip(bends, sizes, strict=True)):
+        raise _step_error(name)
+
+
+def refuse_steps(name: str, near: tuple[Problem, Problem], far: tuple[Problem, Problem]) -> None:
+    """Raise where a column differs between rows that are set far apart but nowhere between rows set near each other."""
+    if (_differing(*far) & ~_differing(*near)).any():
+        raise _step_error(name)
+
+
+def _differing(a: Problem, b: Problem) -> np.ndarray:
+    """Which columns of two problems differ in any row."""
+    left = abs(a.sparse - b.sparse).sum(axis=0) > 0
+    shared = [
+        x.table is not y.table and bool((x.values() != y.values()).any())
+        for x, y in zip(a.shared, b.shared, strict=True)
+    ]
+    out: np.ndarray = np.concatenate(
+        [np.asarray(left).ravel(), (a.dense != b.dense).any(axis=0), np.array(shared, dtype=bool)]
+    )
+    return out
+
+
+def _step_error(name: str) -> OptionError:
+    return OptionError(
+        f"variables: {name!r} enters the formula through a step, so it has no derivative; use kind='discrete'."
+    )

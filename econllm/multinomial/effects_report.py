@@ -40,7 +40,7 @@ def effects_notes(
     elif inference.cov is not None:
         yield f"Standard errors: delta method, {inference.words}; for the rows as they are."
     else:
-        cures = "a fit with cov_type='bootstrap', or without a penalty and with fewer columns, gives them"
+        cures = f"{cure(results)} gives them"
         if results.model.penalty not in ("l1", "elasticnet"):
             cures = f"{cures}, and so does covariance=results.directional(data)"
         yield f"Standard errors of the coefficients: {inference.words}. So there are none of effects; {cures}."
@@ -52,7 +52,27 @@ def effects_notes(
         )
     unseen = len(results.choices) - len(results._estimates.seen)
     if unseen:
-        yield f"Left out: {unseen} outcomes that never occur in estimation; effects on them are zero."
+        many = "outcome that never occurs" if unseen == 1 else "outcomes that never occur"
+        yield f"Left out: {unseen} {many} in estimation; effects on {'it' if unseen == 1 else 'them'} are zero."
+
+
+def cure(results: MNLogitResults) -> str:
+    """The fit that has standard errors where this one has none.
+
+    Examples
+    --------
+    >>> from econllm import MNLogit
+    >>> import pandas as pd
+    >>> df = pd.DataFrame({"y": ["a", "b", "a"], "x": [0.0, 1.0, 2.0]})
+    >>> cure(MNLogit("y ~ x", penalty="l1", alpha=0.1).fit(df))
+    'a fit without a penalty and with fewer columns'
+    """
+    if results.model.penalty in ("l1", "elasticnet"):
+        return "a fit without a penalty and with fewer columns"
+    if results.model.penalty == "l2":
+        kind = "robust" if results.info.persons is None else "clustered"
+        return f"a fit with cov_type={kind!r} or 'bootstrap'"
+    return "a fit with another cov_type, or with fewer columns,"
 
 
 def in_a_sentence(names: Sequence[str]) -> str:

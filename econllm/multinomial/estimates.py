@@ -174,6 +174,8 @@ class Estimates:
         Columns left out because others span them.
     labels : dict of str to str
         Variable labels by column, for tables.
+    sparse : bool
+        Whether the penalty has absolute values: slopes are then reported as they are, with their zeros.
     """
 
     spec: Specification
@@ -195,11 +197,16 @@ class Estimates:
     shares: np.ndarray
     omitted: tuple[str, ...]
     labels: dict[str, str]
+    sparse: bool = False
 
     @property
     def reported(self) -> np.ndarray:
         """Coefficients as they are reported, see :func:`report_coefficients`."""
-        return report_coefficients(self.point, self.spec.intercept, self.base)
+        if not self.sparse or self.base is not None:
+            return report_coefficients(self.point, self.spec.intercept, self.base)
+        point, constants = self.point, self.point.intercepts - self.point.intercepts.mean()
+        own = np.vstack([constants, point.slopes]) if self.spec.intercept else point.slopes
+        return np.concatenate([own.T.ravel(), point.shared])
 
     def reported_gradient(self, gradient: np.ndarray) -> np.ndarray:
         """Derivatives with respect to the reported coefficients; see :func:`report_gradient`."""

@@ -207,6 +207,7 @@ def estimate(
         shares=_shares(setup, len(choices)),
         omitted=setup.omitted,
         labels=rows.labels,
+        sparse=ratio > 0,
     )
     info = _info(model, setup, rows, solution, total)
     return MNLogitResults(model, choices, info, estimates)

@@ -12,6 +12,7 @@ import pandas as pd
 from econllm.errors import DataError, OptionError, did_you_mean, listing
 from econllm.inference import HausmanTest, hausman
 from econllm.logit import newton
+from econllm.logit.solver import log_proba
 from econllm.multinomial.fitting import Rows, estimate, read
 from econllm.panel import CareerPanel
 from econllm.sample import Data
@@ -37,11 +38,16 @@ def iia_test(
     model = model.replace(cov_type=None, cluster=None, strata=None, base=base)
     rows = _read(results, model, data, weights)
     inside = np.flatnonzero(~np.isin(rows.sample.outcome, out))
-    fits = [estimate(model, r, data, judge=None, seed=0, checkpoint=None) for r in (rows, rows.take(inside))]
+    whole = estimate(model, rows, data, judge=None, seed=0, checkpoint=None)
+    rest = estimate(model, rows.take(inside), data, judge=None, seed=0, checkpoint=None)
+    if len(np.unique(rows.sample.clusters)) == len(rows.sample):
+        covs = expected_covariances(whole, rest, rows)
+        return hausman(whole.params, covs[0], rest.params, covs[1])
+    # Records of a person depend on each other: the variance of the change is summed up person by person.
     persons = np.unique(rows.sample.clusters, return_inverse=True)[1]
-    full = _sums(influence(fits[0], rows), persons)
-    part = _sums(influence(fits[1], rows.take(inside)), persons[inside], len(full))
-    return hausman(fits[0].params, full.T @ full, fits[1].params, part.T @ part, cross=part.T @ full)
+    full = _sums(influence(whole, rows), persons)
+    part = _sums(influence(rest, rows.take(inside)), persons[inside], len(full))
+    return hausman(whole.params, full.T @ full, rest.params, part.T @ part, cross=part.T @ full)
 
 
 def _read(results: MNLogitResults, model: MNLogit, data: Data, weights: pd.Series | None) -> Rows:
@@ -53,6 +59,43 @@ def _read(results: MNLogitResults, model: MNLogit, data: Data, weights: pd.Serie
         return rows
     assert isinstance(data, CareerPanel)
     return rows_of_stage(rows, data, stage)
+
+
+def expected_covariances(full: MNLogitResults, part: MNLogitResults, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse expected information of both fits under independence, at the estimate of the full one.
+
+    At one and the same estimate the difference of the two is a variance; at two estimates it often is not.
+
+    Parameters
+    ----------
+    full, part : MNLogitResults
+        Fits to all rows, and to those with the outcomes of `part`.
+    rows : Rows
+        Estimation sample of `full`.
+
+    Returns
+    -------
+    pair of numpy.ndarray
+        Covariances of the reported coefficients of `full` and of `part`.
+    """
+    e, kept = full._estimates, np.searchsorted(full._estimates.seen, part._estimates.seen)
+    problem = full._as_problem(rows.columns)
+    frequency = np.ones(problem.rows) if rows.weights is None else rows.weights
+    share = np.concatenate([np.exp(z[:, kept]).sum(axis=1) for _, z in log_proba(problem, e.point)])
+    smaller = replace(
+        problem,
+        outcomes=len(kept),
+        shared=tuple(lookup.outcomes(kept) for lookup in problem.shared),
+        offset=None if problem.offset is None else problem.offset.outcomes(kept),
+        weights=frequency * share,
+    )
+    point = replace(e.point, slopes=e.point.slopes[:, kept], intercepts=e.point.intercepts[kept])
+    out = []
+    for fit, at, where in ((full, replace(problem, weights=frequency), e.point), (part, smaller, point)):
+        own = fit._estimates
+        information = own.reported_gradient(own.reported_gradient(newton.hessian(at, where)).T)
+        out.append(np.linalg.inv(information))
+    return out[0], out[1]
 
 
 def influence(results: MNLogitResults, rows: Rows) -> np.ndarray:

@@ -14,6 +14,7 @@ from econllm.logit import derivatives
 from econllm.logit.problem import Point, Problem
 from econllm.metrics import check_level
 from econllm.multinomial.effects_options import complete_rows, row_scale
+from econllm.multinomial.effects_report import cure
 from econllm.sample import Data
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ def predict_interval(results: MNLogitResults, data: Data, level: float = 0.95) -
         bounds = delta_interval(problem, e.point, inference.cov, e.base, level)
     else:
         raise DataError(
-            f"intervals need standard errors of the coefficients ({inference.words}): fit with cov_type='bootstrap', "
-            "or without a penalty and with fewer columns."
+            f"intervals need standard errors of the coefficients ({inference.words}); {cure(results)} has them."
         )
     constant = np.exp(results.log_proba(data))
     whole = []

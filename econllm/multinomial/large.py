@@ -15,7 +15,8 @@ from econllm.inference import FunctionEstimates, lincom
 from econllm.logit.covariance import describe, to_solver
 from econllm.logit.curvature import Curvature
 from econllm.logit.directional import directional_covariance
-from econllm.logit.problem import Point
+from econllm.logit.problem import Point, Problem
+from econllm.logit.solver import log_proba
 from econllm.multinomial.columns import Columns
 from econllm.multinomial.setup import Setup
 from econllm.panel import CareerPanel
@@ -23,6 +24,9 @@ from econllm.sample import Data, Sample, cluster_labels, fit_weights, last_occup
 
 if TYPE_CHECKING:
     from econllm.multinomial.results import MNLogitResults
+
+# Relative difference of mean log-likelihoods that single precision can make.
+_SAME = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +107,7 @@ class DirectionalCovariance:
             penalised=model.penalty is not None,
         )
         titles = dict(zip(results.choices.codes, results.choices.titles, strict=True))
+        _check_fit(results, setup.problem, point)
         curvature = Curvature(setup.problem, point)
         return cls(results.params, titles, words, setup, point, e.base, options, curvature)
 
@@ -151,6 +156,20 @@ def _moves(panel: CareerPanel, sample: Sample, choices: ChoiceSet) -> np.ndarray
     """Rows that belong to the destination stage."""
     out: np.ndarray = last_occupation(panel, choices) != sample.outcome + 1
     return out
+
+
+def _check_fit(results: MNLogitResults, problem: Problem, point: Point) -> None:
+    """Raise unless rows and weights have the likelihood that they had at estimation."""
+    weights = np.ones(problem.rows) if problem.weights is None else problem.weights
+    total = 0.0
+    for rows, values in log_proba(problem, point):
+        total += float(weights[rows] @ values[np.arange(len(values)), problem.outcome[rows]])
+    before = results._estimates.log_likelihood / results.info.rows
+    if abs(total / problem.rows - before) > _SAME * abs(before):
+        raise DataError(
+            "directional() needs the estimation sample with its weights: the mean log-likelihood of these data is "
+            f"{total / problem.rows:.6g}, at estimation it was {before:.6g}."
+        )
 
 
 def _again(results: MNLogitResults, columns: Columns, sample: Sample, weights: np.ndarray | None) -> Setup:

@@ -118,6 +118,7 @@ class MNLogit(Estimator):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> df = pd.DataFrame({"y": rng.choice(["a", "b"], 200), "x": rng.normal(size=200)})
     >>> MNLogit("y ~ x").fit(df).params.index.tolist()
@@ -158,6 +159,10 @@ class MNLogit(Estimator):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         parsed = parse(self.formula)
+        if isinstance(self.base, bool):
+            raise OptionError(f"base={self.base!r} must be an outcome, by its code.")
+        if self.context is not None and not isinstance(self.context, Mapping):
+            raise OptionError(f"context={self.context!r} must be a mapping from names to objects, {{'f': f}}.")
         check_option("penalty", self.penalty, [None, "l1", "l2", "elasticnet"])
         check_option("missing", self.missing, ["raise", "drop"])
         check_option("weight_type", self.weight_type, ["probability", "frequency"])
@@ -182,6 +187,15 @@ class MNLogit(Estimator):
         check_number("l1_ratio", self.l1_ratio, above=0)
         if self.l1_ratio >= 1:
             raise OptionError(f"l1_ratio={self.l1_ratio!r} must lie between 0 and 1; penalty='l1' is the case of 1.")
+        if self.l1_ratio != 0.5 and self.penalty != "elasticnet":
+            raise OptionError(
+                f"l1_ratio={self.l1_ratio!r} has no effect with penalty={self.penalty!r}: set penalty='elasticnet'."
+            )
+        if self.rule != "best" and not self.automatic:
+            raise OptionError(
+                f"rule={self.rule!r} has no effect with alpha={self.alpha!r} and penalty={self.penalty!r}: nothing is "
+                "searched for; set alpha='cv'."
+            )
         if self.alpha != "auto":
             if isinstance(self.alpha, str):
                 check_option("alpha", self.alpha, ["auto", "cv", "validation"])
@@ -207,10 +221,14 @@ class MNLogit(Estimator):
         check_option("ssc", self.ssc, ["groups", "parameters", None])
         check_option("draws", self.draws, ["exponential", "multinomial"])
         check_number("replications", self.replications, minimum=2, integer=True)
+        if not isinstance(self.cluster, str | tuple | None):
+            raise OptionError(f"cluster is a {type(self.cluster).__name__}: it must be a column's name, or two names.")
         pair = isinstance(self.cluster, tuple) and len(self.cluster) == 2
         names = self.cluster if isinstance(self.cluster, tuple) else (self.cluster,)
         if self.cluster is not None and not (all(isinstance(n, str) for n in names) and (pair or len(names) == 1)):
             raise OptionError(f"cluster={self.cluster!r} must be a column, or two for two-way clustering.")
+        if len(set(names)) < len(names):
+            raise OptionError(f"cluster names {names[0]!r} twice; give it once, or two columns.")
         if self.cluster is not None and self.cov_type not in ("auto", "clustered", "bootstrap"):
             raise OptionError(f"cluster has no effect with cov_type={self.cov_type!r}: set cov_type='clustered'.")
         if pair and self.cov_type == "bootstrap":

@@ -126,12 +126,13 @@ def _facts(results: MNLogitResults, estimates: Estimates, source: Source) -> lis
     if source.facts.penalty and not np.isnan(effective):
         penalty += f", effective degrees of freedom {effective:,.1f}"
     ended = "converged" if solution.converged else "NOT CONVERGED"
-    how = f"{ended} in {solution.iterations} iterations, gradient norm {solution.gradient:.1e}"
+    times = "iteration" if solution.iterations == 1 else "iterations"
+    how = f"{ended} in {solution.iterations} {times}, gradient norm {solution.gradient:.1e}"
     return [
         *(fact for fact in summary_facts(results) if fact.label != "Seconds"),
         *(fact for fact in fit if not (isinstance(fact.value, float) and np.isnan(fact.value))),
         Fact("Penalty", penalty),
-        Fact("Optimiser", f"{how}, {results.info.seconds:.1f} seconds"),
+        Fact("Optimiser", f"{how}, {results.info.seconds:.1f} seconds in all"),
         Fact("Standard errors", results.cov_description),
     ]
 
@@ -141,6 +142,8 @@ def _notes(results: MNLogitResults, estimates: Estimates, shown: Source, *, exp:
     notes = []
     if e.base is not None:
         notes.append(f"Base outcome: {results.choices.titles[e.seen[e.base]]}.")
+    elif e.sparse:
+        notes.append("Coefficients are symmetric, there is no base outcome; the penalty sets some of them to zero.")
     else:
         notes.append("Coefficients sum to zero over outcomes; they are symmetric, there is no base outcome.")
     if results.model.penalty and not shown.has_errors:
@@ -157,7 +160,15 @@ def _notes(results: MNLogitResults, estimates: Estimates, shown: Source, *, exp:
         notes.append(f"Omitted, spanned by other columns: {', '.join(e.omitted)}.")
     if unseen:
         share = reserved_probability(results.model.pseudo_count, e.rows, len(unseen))
+        many = (
+            "outcome of the choice set never occurs; it"
+            if len(unseen) == 1
+            else "outcomes of the choice set never occur; each"
+        )
+        notes.append(f"{len(unseen)} {many} has a reserved probability of {share:.2g}.")
+    if not np.isclose(e.log_likelihood, results.info.log_likelihood, rtol=1e-9, atol=1e-6):
+        kind = [*(["weighted"] if results.info.weighted else []), *(["over the outcomes that occur"] if unseen else [])]
         notes.append(
-            f"{len(unseen)} outcomes of the choice set never occur; each has a reserved probability of {share:.2g}."
+            f"Pseudo R², AIC and BIC are of the log-likelihood {e.log_likelihood:,.2f}, which is {' and '.join(kind)}."
         )
     return notes

@@ -225,7 +225,9 @@ class MNLogitResults(Coefficients, MaketablesPlugin):
         parts = {"estimate": proba, "lower": lower, "upper": upper}
         wide = pd.concat(parts, axis=1).swaplevel(axis=1)
         columns = [(code, part) for code in proba.columns for part in parts]
-        return wide[columns].rename_axis(columns=[str(proba.columns.name), "part"])
+        out = wide[columns]
+        out.columns = out.columns.set_names([proba.columns.name, "part"])
+        return out
 
     def scores(self, data: Data) -> pd.DataFrame:
         """Derivatives of every row's log-likelihood with respect to the coefficients, shape (n, coefficients)."""
@@ -327,7 +329,7 @@ class MNLogitResults(Coefficients, MaketablesPlugin):
             variables=e.labels,
             terms=terms,
             base=None if e.base is None else self.choices.codes[e.seen[e.base]],
-            symmetric=e.base is None,
+            symmetric=e.base is None and not e.sparse,
             shares={self.choices.codes[i]: float(e.shares[i]) for i in e.seen},
             cov=self.cov_description,
             penalty=penalty,

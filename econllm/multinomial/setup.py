@@ -119,12 +119,7 @@ class Setup:
             if not weights.any():
                 raise DataError(f"all {len(weights)} rows without missing values have weight zero.")
             weights = weights / weights.mean()
-        seen = np.flatnonzero(np.bincount(sample.outcome, weights, minlength=outcomes) > 0)
-        if len(seen) < 2:
-            raise DataError(f"only one outcome occurs in the {len(sample)} rows; a model of choice needs two.")
-        # Rows of weight zero may hold outcomes that do not count as seen; they must not be looked up.
-        known = sample.outcome if weights is None else np.where(np.isin(sample.outcome, seen), sample.outcome, seen[0])
-        outcome = np.searchsorted(seen, known)
+        seen, outcome = _seen(sample, weights, outcomes)
         offset = None if columns.offset is None else columns.offset.outcomes(seen)
         if offset is not None and weights is not None:
             offset = _possible(offset, outcome)
@@ -204,6 +199,16 @@ class Setup:
         return problem, sample.clusters[rows]
 
 
+def _seen(sample: Sample, weights: np.ndarray | None, outcomes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Outcomes that occur, and the position among them of every row's."""
+    seen = np.flatnonzero(np.bincount(sample.outcome, weights, minlength=outcomes) > 0)
+    if len(seen) < 2:
+        raise DataError(f"only one outcome occurs in the {len(sample)} rows; a model of choice needs two.")
+    # Rows of weight zero may hold outcomes that do not count as seen; they must not be looked up.
+    known = sample.outcome if weights is None else np.where(np.isin(sample.outcome, seen), sample.outcome, seen[0])
+    return seen, np.searchsorted(seen, known)
+
+
 def _possible(offset: Lookup, outcome: np.ndarray) -> Lookup:
     """Offsets under which rows of weight zero, whose outcome stands for another, do not become impossible."""
     able = np.isfinite(offset.values())
@@ -244,7 +249,9 @@ def _varying(
     kept: list[int] = []
     residuals: list[np.ndarray] = []
     for m, lookup in enumerate(shared):
-        values = lookup.values().astype(np.float64)
+        # Rows by outcomes can be large; patterns are enough where rows need not be told apart.
+        plain = penalised and offset is None
+        values = (lookup.table[np.unique(lookup.codes)] if plain else lookup.values()).astype(np.float64)
         if offset is not None:
             values = np.where(np.isfinite(offset.values()), values, np.nan)
         values = values - np.nanmean(values, axis=1, keepdims=True)

@@ -21,6 +21,7 @@ from econllm.logit.covariance import (
 from econllm.logit.sampling import Kind, Sampling
 from econllm.logit.solver import Solution
 from econllm.multinomial.estimates import Inference
+from econllm.multinomial.identification import restricted
 from econllm.multinomial.replicates import bootstrap_coefficients
 from econllm.multinomial.setup import Setup
 from econllm.options import Seed
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from econllm.multinomial.model import MNLogit
 
 _MOST_REPLICATES = 5e7
+# Share of the largest variance that rounding makes of none.
+_HELD = 1e-14
 
 
 def infer(
@@ -104,8 +107,10 @@ def infer(
         setup.problem, kind, clusters=labels, strata=strata, ssc=model.ssc, frequency=frequency
     ).counts
     words = describe(kind, names=names, counts=counts, ssc=model.ssc, strata=model.strata, penalised=penalised)
-    words += _left_out(unknown)
     reported = to_reported(cov, setup.scaling, setup.problem, base, shared_scale=setup.shared_scale)
+    if penalised and restricted(setup.problem.offset):
+        unknown = _held(reported, setup, base)
+    words += _left_out(unknown)
     return Inference(kind, words, cov=reported, clusters=min(counts) if counts else None, unidentified=unknown)
 
 
@@ -153,10 +158,20 @@ def _unidentified(setup: Setup, base: int | None) -> np.ndarray | None:
     """Positions of the reported coefficients that no probability depends on, because of the choice sets."""
     if setup.identification is None:
         return None
+    return np.flatnonzero(~setup.identification.known(_directions(setup, base)))
+
+
+def _held(reported: np.ndarray, setup: Setup, base: int | None) -> np.ndarray:
+    """Positions of the coefficients that only the penalty determines, whose variance is rounding."""
+    sizes = np.diag(reported) / np.square(_directions(setup, base)).sum(axis=0)
+    return np.flatnonzero(sizes <= _HELD * sizes.max(initial=0.0))
+
+
+def _directions(setup: Setup, base: int | None) -> np.ndarray:
+    """The reported coefficients as combinations of the solver's."""
     problem = setup.problem
     count = (problem.features + problem.intercept) * (problem.outcomes - (base is not None)) + len(problem.shared)
-    directions = to_solver(np.eye(count), setup.scaling, problem, base, setup.shared_scale)
-    return np.flatnonzero(~setup.identification.known(directions))
+    return to_solver(np.eye(count), setup.scaling, problem, base, setup.shared_scale)
 
 
 def _kind(model: MNLogit, setup: Setup, rows: Rows) -> tuple[Kind | Literal["bootstrap"] | None, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from econllm.errors import check_option
+from econllm.errors import OptionError, check_option
 from econllm.metrics import check_level
 from econllm.regtable.cells import Stars, Statistic, exponentiate, make_style
 from econllm.regtable.naming import Labels, Pattern
@@ -131,6 +131,14 @@ def table(
     """
     check_option("shape", shape, tuple(_SHAPES))
     check_level(level)
+    check_option("exp", exp, [True, False])
+    check_option("below", below, [True, False])
+    written = [notes] if isinstance(notes, str) else notes
+    if not isinstance(written, Sequence) or not all(isinstance(note, str) for note in written):
+        raise OptionError(f"notes={notes!r} must be a text or a list of texts.")
+    for name, text in (("title", title), ("key", "" if key is None else key)):
+        if not isinstance(text, str):
+            raise OptionError(f"{name}={text!r} must be a text.")
     style = make_style(statistic, stars, digits, level, below=below and shape != "long", exp=exp)
     labels = dict(labels or {})
     sources = read_models(models, level)
@@ -145,5 +153,4 @@ def table(
         shown = [source.with_coefs(exponentiate(source.coefs)) for source in shown]
     members = gather(lines, arrange(lines, terms if order is None else order), groups or {})
     columns, body = _SHAPES[shape](Content(shown, lines, members, present, rows, style))
-    written = [*notes_for(shown, style), *([notes] if isinstance(notes, str) else notes)]
-    return Table(columns, body, title=title, notes=written, key=key)
+    return Table(columns, body, title=title, notes=[*notes_for(shown, style), *written], key=key)

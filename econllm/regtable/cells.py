@@ -99,6 +99,8 @@ def make_style(
         raise OptionError(f'stars={stars!r} is not allowed: give None, True, or a mapping such as {{"*": 0.05}}.')
     for symbol, limit in pairs.items():
         check_number(f"stars[{symbol!r}]", limit, above=0)
+        if limit >= 1:
+            raise OptionError(f"stars[{symbol!r}]={limit!r} is not allowed: give a p-value below 1.")
     ordered = tuple(sorted(pairs.items(), key=lambda pair: pair[1]))
     return Style(chosen, ordered, digits, level, below, exp)  # type: ignore[arg-type]
 

@@ -227,8 +227,13 @@ def _check_outcomes(sources: Sequence[Source], outcomes: Sequence[Hashable], lab
             raise OptionError(f"outcomes names {wanted!r}, the base outcome, which has no coefficients of its own.")
         raise OptionError(
             f"outcomes names {wanted!r}, for which no model has an equation.{did_you_mean(wanted, known)} There are "
-            f"{listing(known, 12)}."
+            f"{listing([name for name in known if not _repeats(name, known)], 12)}."
         )
+
+
+def _repeats(name: Hashable, known: Mapping[Hashable, None]) -> bool:
+    """Whether a title is but a number's text."""
+    return isinstance(name, str) and any(not isinstance(code, str) and str(code) == name for code in known)
 
 
 def _tidy(name: str, result: Any, level: float) -> pd.DataFrame:

@@ -191,6 +191,7 @@ def test_unseen_level_at_prediction() -> None:
         ({"penalty": "l2", "alpha": 0.1, "rule": "one_se"}, "rule='one_se' has no effect with alpha=0.1"),
         ({"base": True}, "base=True must be an outcome"),
         ({"cluster": ("g", "g")}, "cluster names 'g' twice"),
+        ({"cluster": pd.Series([1, 2])}, "cluster is a Series: it must be a column"),
         ({"context": 3}, "context=3 must be a mapping"),
         ({"missing": "Drop"}, "Did you mean 'drop'"),
         ({"max_iter": 0}, "max_iter=0 is not allowed"),

@@ -227,6 +227,17 @@ def test_what_the_last_occupation_cannot_tell_has_no_standard_error() -> None:
     assert errors.to_numpy()[known] == pytest.approx(np.sqrt(np.diag(cov))[known], rel=1e-5)
 
 
+def test_with_a_penalty_what_the_last_occupation_cannot_tell_is_zero() -> None:
+    panel = careers(120, 4)
+    fitted = RIDGE.replace(cov_type="clustered").fit(panel).destination
+    lost = [(code, f"lag(occupation)[{code}]") for code in panel.choices.codes]
+    errors = fitted.std_errors
+    assert set(errors[errors.isna()].index) >= set(lost)
+    assert fitted.params[lost].abs().max() < 1e-6
+    assert (errors.dropna() > 1e-4).all()
+    assert f"none for {int(errors.isna().sum())} coefficients" in fitted.cov_description
+
+
 # Options
 
 
