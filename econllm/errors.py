@@ -71,6 +71,10 @@ class CollinearityWarning(EconLLMWarning):
     """A column carries no information of its own and was left out."""
 
 
+class CovarianceWarning(EconLLMWarning):
+    """Standard errors that were asked for do not exist; the estimate does."""
+
+
 class TruncationWarning(EconLLMWarning):
     """Texts were longer than a model reads."""
 

@@ -153,7 +153,7 @@ def conjugate_gradients(
             f"conjugate gradients left a residual of {left:.1e} (tolerance {tolerance:.1e}) after {max_iter} "
             "iterations: the information is nearly singular, or max_iter too small.",
             ConvergenceWarning,
-            )
+        )
     return rest + np.stack([v for v, _ in solved], axis=1) if solved else rest
 
 

@@ -296,9 +296,14 @@ class Coefficients(Results):
 
         Raises
         ------
+        OptionError
+            If `restricted` is no such result.
         DataError
-            With penalties or probability weights, under which the ratio has no chi-squared distribution.
+            With penalties, probability weights or standard errors that allow for dependent or misspecified rows: the
+            ratio has no chi-squared distribution then; and if the smaller model is not nested in the larger.
         """
+        if not isinstance(restricted, Coefficients):
+            raise OptionError(f"restricted is a {type(restricted).__name__}; give the result of the smaller model.")
         for name, fit in (("this fit", self), ("the restricted fit", restricted)):
             if fit.model.penalty is not None:
                 raise DataError(f"lr_test() compares maximised likelihoods, and {name} has a penalty.")
@@ -306,6 +311,16 @@ class Coefficients(Results):
                 raise DataError(
                     f"lr_test() does not hold with probability weights, and {name} has them; use wald_test()."
                 )
+            if fit.cov_type not in (None, "nonrobust"):
+                raise DataError(
+                    f"lr_test() takes rows to be independent and the model to be true, and {name} has standard errors "
+                    f"that do not ({fit.cov_description}): use wald_test(), or fit both with cov_type='nonrobust'."
+                )
+        own, other = self._estimates, restricted._estimates
+        extra = [name for name in (*other.columns, *other.shared_columns) if name not in self._named]
+        if extra or not np.array_equal(own.seen, other.seen):
+            what = f"column {extra[0]!r} is not in the larger model" if extra else "the outcomes differ"
+            raise DataError(f"lr_test() needs nested models, and {what}; give the smaller model as `restricted`.")
         return inference.likelihood_ratio(
             restricted._estimates.log_likelihood,
             restricted.info.parameters,
@@ -314,6 +329,10 @@ class Coefficients(Results):
             n_small=restricted.info.rows,
             n_big=self.info.rows,
         )
+
+    @property
+    def _named(self) -> frozenset[str]:
+        return frozenset((*self._estimates.columns, *self._estimates.shared_columns))
 
     # Functions of coefficients
 

@@ -139,6 +139,11 @@ class Specification:
         return self.design.parsed.intercept
 
     @property
+    def shared_names(self) -> tuple[str, ...]:
+        """Names of the alternative-specific columns."""
+        return () if self.alternatives is None else tuple(self.alternatives.names)
+
+    @property
     def outcome(self) -> str:
         """Outcome column."""
         return self.design.parsed.outcome

@@ -16,7 +16,7 @@ from econllm.formula.values import as_numbers, is_factor
 from econllm.logit.problem import Problem
 from econllm.multinomial.estimates import reserved_probability
 from econllm.panel import CareerPanel
-from econllm.sample import Data, column_of, evaluation_weights, group_labels, groups_of
+from econllm.sample import Data, column_of, evaluation_weights, group_labels, groups_of, read_sample
 
 if TYPE_CHECKING:
     from econllm.multinomial.results import MNLogitResults
@@ -231,7 +231,8 @@ def read_groups(results: MNLogitResults, data: Data, over: str | None, weights: 
     MissingColumnError
         If there is no such column.
     """
-    sample = results.sample(data)
+    spec = results._estimates.spec
+    sample = read_sample(data, spec.outcome, spec.choices)
     weight = evaluation_weights(sample, weights)
     weight = np.ones(len(sample)) if weight is None else weight
     if over is None:

@@ -174,6 +174,8 @@ class Estimates:
         Columns left out because others span them.
     labels : dict of str to str
         Variable labels by column, for tables.
+    separated : str
+        The column and outcome of a separation, in words; empty without one.
     sparse : bool
         Whether the penalty has absolute values: slopes are then reported as they are, with their zeros.
     """
@@ -198,6 +200,7 @@ class Estimates:
     omitted: tuple[str, ...]
     labels: dict[str, str]
     sparse: bool = False
+    separated: str = ""
 
     @property
     def reported(self) -> np.ndarray:

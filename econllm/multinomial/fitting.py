@@ -20,6 +20,7 @@ from econllm.errors import (
     SeparationWarning,
     check_columns,
     did_you_mean,
+    listing,
     warn,
 )
 from econllm.formula import parse
@@ -34,11 +35,11 @@ from econllm.multinomial.penalty_path import PenaltyPath
 from econllm.multinomial.results import MNLogitResults
 from econllm.multinomial.separation import separated
 from econllm.multinomial.setup import Setup
-from econllm.multinomial.standard_errors import infer
+from econllm.multinomial.standard_errors import Plan, infer
 from econllm.multinomial.tuning import Candidate, Part, at_the_edge, choose_alpha, folds
 from econllm.options import Seed
 from econllm.panel import CareerPanel
-from econllm.sample import Data, Sample, fit_weights, read_sample
+from econllm.sample import Data, Sample, cluster_labels, fit_weights, read_sample
 
 if TYPE_CHECKING:
     from econllm.multinomial.model import MNLogit
@@ -64,6 +65,10 @@ class Rows:
         Variable labels.
     clock : float
         When reading began.
+    dropped : int
+        Rows of the data that were left out for missing values.
+    counted : bool
+        Whether weights count rows.
     """
 
     spec: Specification
@@ -73,6 +78,13 @@ class Rows:
     choices: ChoiceSet
     labels: dict[str, str]
     clock: float
+    dropped: int
+    counted: bool
+
+    @property
+    def frequency(self) -> float | None:
+        """Number of rows that the weights count; None where they do not count rows."""
+        return float(self.weights.sum()) if self.counted and self.weights is not None else None
 
     @property
     def positions(self) -> np.ndarray:
@@ -92,8 +104,7 @@ def read(model: MNLogit, data: Data, weights: pd.Series | None) -> Rows:
     clock = time.perf_counter()
     outcome = parse(model.formula).outcome
     choices = _choices(data, outcome)
-    if model.base is not None and model.base not in choices:
-        raise OptionError(f"base={model.base!r} is not an outcome.{did_you_mean(model.base, choices.codes)}")
+    base_code(model, choices)
     given = fit_weights(data, weights, model.weighted)
     if given is not None and model.weight_type == "frequency":
         given = _frequencies(data, weights, model.weighted)
@@ -110,7 +121,17 @@ def read(model: MNLogit, data: Data, weights: pd.Series | None) -> Rows:
     )
     kept = columns.kept
     given = None if given is None else given[kept]
-    return Rows(spec, columns, everyone.take(kept), given, choices, _labels(data), clock)
+    return Rows(
+        spec,
+        columns,
+        everyone.take(kept),
+        given,
+        choices,
+        _labels(data),
+        clock,
+        int((~kept).sum()),
+        model.weight_type == "frequency",
+    )
 
 
 def fit_one(
@@ -161,32 +182,22 @@ def estimate(
     -------
     MNLogitResults
     """
-    penalised = model.penalty is not None
-    spec, choices = rows.spec, rows.choices
-    names = () if spec.alternatives is None else tuple(spec.alternatives.names)
-    setup = Setup.make(
-        rows.columns,
-        names,
-        rows.sample,
-        rows.weights,
-        len(choices),
-        penalised=penalised,
-        intercept=spec.intercept,
-        factors=model.penalty_factors,
-    )
+    spec, choices, names = rows.spec, rows.choices, rows.spec.shared_names
+    setup = make_setup(model, spec, rows.columns, rows.sample, rows.weights, len(choices))
     base = _base(model, setup, choices)
     ratio = {"l1": 1.0, "elasticnet": model.l1_ratio}.get(model.penalty or "", 0.0)
     setup = setup.with_penalty(0.0, ratio)
-    tuning, start = _tune(model, setup, judge, seed)
+    plan = Plan.make(model, setup, rows, data)
+    tuning, start = _tune(model, setup, rows, data, judge, seed)
     setup = setup.with_penalty(tuning.alpha, ratio)
     problem = setup.problem
     solution = minimise(problem, start=start, tolerance=model.tol, max_iter=model.max_iter, device=model.device)
     if setup.identification is not None:
         solution = replace(solution, point=setup.identification.normalise(problem, solution.point))
-    _warn(model, solution, setup, choices)
-    inference = infer(model, setup, solution, rows, data, base=base, seed=seed, checkpoint=checkpoint)
+    apart = _warn(model, solution, setup, choices)
+    inference = infer(model, setup, solution, rows, plan, base=base, seed=seed, checkpoint=checkpoint)
     fitted, null = _log_likelihoods(setup, solution, model)
-    total = float(rows.weights.sum()) if rows.weights is not None and model.weight_type == "frequency" else None
+    total = rows.frequency
     estimates = Estimates(
         spec=spec,
         columns=setup.stacked.columns,
@@ -203,28 +214,51 @@ def estimate(
         inference=inference,
         log_likelihood=fitted * (total or problem.rows),
         null_log_likelihood=null * (total or problem.rows),
-        effective_df=degrees_of_freedom(problem, solution.point) if penalised else float(_parameters(model, setup)),
+        effective_df=_effective_df(model, setup, solution),
         shares=_shares(setup, len(choices)),
         omitted=setup.omitted,
         labels=rows.labels,
         sparse=ratio > 0,
+        separated=apart,
     )
     info = _info(model, setup, rows, solution, total)
     return MNLogitResults(model, choices, info, estimates)
+
+
+def _effective_df(model: MNLogit, setup: Setup, solution: Solution) -> float:
+    if model.penalty is None:
+        return float(_parameters(model, setup))
+    return degrees_of_freedom(setup.problem, solution.point)
+
+
+def make_setup(
+    model: MNLogit, spec: Specification, columns: Columns, sample: Sample, weights: np.ndarray | None, outcomes: int
+) -> Setup:
+    """Put rows into the coordinates of the solver, as the options say; see :meth:`Setup.make`."""
+    return Setup.make(
+        columns,
+        spec.shared_names,
+        sample,
+        weights,
+        outcomes,
+        penalised=model.penalty is not None,
+        intercept=spec.intercept,
+        factors=model.penalty_factors,
+    )
 
 
 def _base(model: MNLogit, setup: Setup, choices: ChoiceSet) -> int | None:
     """Position of the base among the outcomes that occur; None for coefficients that sum to zero."""
     if model.base is None:
         return 0 if model.penalty is None else None
-    place = np.flatnonzero(setup.seen == choices.codes.index(model.base))
+    place = np.flatnonzero(setup.seen == choices.codes.index(base_code(model, choices)))
     if not len(place):
         raise OptionError(f"base={model.base!r} never occurs in the estimation sample; choose an outcome that does.")
     return int(place[0])
 
 
 def _tune(
-    model: MNLogit, setup: Setup, judge: tuple[Columns, Sample] | None, seed: Seed
+    model: MNLogit, setup: Setup, rows: Rows, data: Data, judge: tuple[Columns, Sample] | None, seed: Seed
 ) -> tuple[Tuning, Point | None]:
     """Weight of the penalty, and a point to start the estimation from."""
     if model.penalty is None:
@@ -236,8 +270,15 @@ def _tune(
     if judge is not None:
         parts, rule = [Part(problem, *setup.judged(*judge))], "by the validation sample"
     else:
-        parts, fold = folds(problem, setup.sample.clusters, seed, model.folds)
-        rule = f"by {len(parts)}-fold cross-validation over {'persons' if setup.has_persons else 'rows'}"
+        clusters, what = setup.sample.clusters, "persons" if setup.has_persons else "rows"
+        if isinstance(model.cluster, str):
+            everyone = read_sample(data, rows.spec.outcome, rows.spec.choices)
+            clusters, what = (
+                cluster_labels(data, everyone, model.cluster)[rows.positions],
+                f"clusters of {model.cluster}",
+            )
+        parts, fold = folds(problem, clusters, seed, model.folds)
+        rule = f"by {len(parts)}-fold cross-validation over {what}"
     alpha, tried = choose_alpha(parts, problem, rule=model.rule, count=model.path, max_iter=model.max_iter)
     if model.rule == "one_se":
         rule += ", strongest within one standard error of the best"
@@ -255,7 +296,8 @@ def _refit(problem: Problem, tried: list[Candidate], model: MNLogit) -> list[Poi
     return [solution.point for solution in path_of(problem, alphas, max_iter=model.max_iter)][::-1]
 
 
-def _warn(model: MNLogit, solution: Solution, setup: Setup, choices: ChoiceSet) -> None:
+def _warn(model: MNLogit, solution: Solution, setup: Setup, choices: ChoiceSet) -> str:
+    """Warn of what went wrong; the column and outcome of a separation, in words."""
     if not solution.converged:
         cure = "" if model.penalty else " or set penalty='l2'"
         warn(
@@ -264,14 +306,16 @@ def _warn(model: MNLogit, solution: Solution, setup: Setup, choices: ChoiceSet) 
             ConvergenceWarning,
         )
     found = None if model.penalty else separated(setup.problem, setup.stacked, solution)
-    if found is not None:
-        column, outcome = found
-        code = choices.codes[setup.seen[outcome]]
-        warn(
-            f"column {column!r} predicts outcome {code!r} ({choices.title(code)}) or its absence perfectly, so its "
-            "coefficient has no finite estimate (separation); set penalty='l2'. Probabilities remain finite.",
-            SeparationWarning,
-        )
+    if found is None:
+        return ""
+    column, outcome = found
+    code = choices.codes[setup.seen[outcome]]
+    words = (
+        f"column {column!r} predicts outcome {code!r} ({choices.title(code)}) or its absence perfectly, so its "
+        "coefficient has no finite estimate (separation)"
+    )
+    warn(f"{words}; set penalty='l2'. Probabilities remain finite.", SeparationWarning)
+    return words
 
 
 def _log_likelihoods(setup: Setup, solution: Solution, model: MNLogit) -> tuple[float, float]:
@@ -319,7 +363,7 @@ def _info(model: MNLogit, setup: Setup, rows: Rows, solution: Solution, total: f
         parameters=_parameters(model, setup),
         seconds=time.perf_counter() - rows.clock,
         unseen=unseen,
-        dropped=int((~rows.columns.kept).sum()),
+        dropped=rows.dropped,
         truncated=rows.columns.truncated,
         weighted=rows.weights is not None,
     )
@@ -362,6 +406,23 @@ def _frequencies(data: Data, weights: pd.Series | None, sampling: bool) -> np.nd
     return counts
 
 
+def base_code(model: MNLogit, choices: ChoiceSet) -> Hashable | None:
+    """Code of the base outcome, which may be given by its title.
+
+    Raises
+    ------
+    OptionError
+        If it is neither.
+    """
+    base = model.base
+    if base is None or base in choices:
+        return base
+    if base in choices.titles:
+        return choices.codes[choices.titles.index(str(base))]
+    near = did_you_mean(base, [*choices.codes, *choices.titles])
+    raise OptionError(f"base={base!r} is not an outcome.{near} Outcomes: {listing(choices.codes, 10)}.")
+
+
 def _labels(data: Data) -> dict[str, str]:
     """Variable labels by column name."""
     labels = data.labels if isinstance(data, CareerPanel) else data.attrs.get("variable_labels", {})
@@ -387,7 +448,7 @@ def _choices(data: Data, outcome: str) -> ChoiceSet:
         return ChoiceSet(list(values.cat.categories))
     if pd.api.types.is_float_dtype(values) and (values % 1 != 0).any():
         raise DataError(
-            f"outcome {outcome!r} holds fractions such as {values[values % 1 != 0].iloc[0]!r}; a multinomial "
+            f"outcome {outcome!r} holds fractions such as {float(values[values % 1 != 0].iloc[0]):g}; a multinomial "
             "logit needs categories."
         )
 

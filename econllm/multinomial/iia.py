@@ -135,6 +135,8 @@ def _positions(results: MNLogitResults, codes: Sequence[Hashable]) -> np.ndarray
     """Positions of outcomes in the choice set."""
     if isinstance(codes, str) or not isinstance(codes, Sequence) or not codes:
         raise OptionError(f"omit={codes!r} must be a list of outcomes.")
+    titles: dict[Hashable, Hashable] = dict(zip(results.choices.titles, results.choices.codes, strict=True))
+    codes = [titles.get(code, code) if code not in results.choices else code for code in codes]
     for code in codes:
         if code not in results.choices:
             raise OptionError(

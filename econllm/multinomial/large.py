@@ -18,6 +18,7 @@ from econllm.logit.directional import directional_covariance
 from econllm.logit.problem import Point, Problem
 from econllm.logit.solver import log_proba
 from econllm.multinomial.columns import Columns
+from econllm.multinomial.fitting import make_setup
 from econllm.multinomial.setup import Setup
 from econllm.panel import CareerPanel
 from econllm.sample import Data, Sample, cluster_labels, fit_weights, last_occupation, read_sample
@@ -175,17 +176,7 @@ def _check_fit(results: MNLogitResults, problem: Problem, point: Point) -> None:
 def _again(results: MNLogitResults, columns: Columns, sample: Sample, weights: np.ndarray | None) -> Setup:
     """The estimation sample in the coordinates of the solver, as it was at estimation."""
     e, model = results._estimates, results.model
-    names = () if e.spec.alternatives is None else tuple(e.spec.alternatives.names)
-    setup = Setup.make(
-        columns,
-        names,
-        sample,
-        weights,
-        len(results.choices),
-        penalised=model.penalty is not None,
-        intercept=e.spec.intercept,
-        factors=model.penalty_factors,
-    )
+    setup = make_setup(model, e.spec, columns, sample, weights, len(results.choices))
     same = setup.stacked.columns == e.columns and np.array_equal(setup.seen, e.seen) and setup.problem.rows == e.rows
     if not same or not np.array_equal(setup.shared, e.kept_shared):
         raise DataError(

@@ -52,16 +52,17 @@ class MNLogit(Estimator):
     rule : {"best", "one_se"}
         Which alpha a search takes: the best, or the strongest within one standard error of it.
     folds : int
-        Folds of cross-validation.
+        Folds of cross-validation: of persons, of the clusters in `cluster`, or of rows.
     path : int
         Number of alphas on the path of "l1" and "elasticnet".
     base : code, optional
-        Outcome against which coefficients are expressed. By default the first one that occurs; with a penalty none,
-        and coefficients sum to zero over outcomes. It changes no probability.
+        Outcome, by code or title, against which coefficients are expressed. By default the first one that occurs; with
+        a penalty none, and coefficients are symmetric over outcomes. It changes no probability.
     cov_type : {"auto", "nonrobust", "robust", "clustered", "bootstrap", None}
         Standard errors: inverse information; sandwich (HC0); sandwich with sums of scores by cluster; refits on
         reweighted clusters; none. "auto" clusters by person on a panel, takes "robust" with probability weights and
-        "nonrobust" otherwise, and none with a penalty or where the information is too large to form.
+        "nonrobust" otherwise ("robust" with strata), and none where the information is too large to form or there is a
+        penalty; with penalty="l2", `cluster` and `strata` ask for the penalised sandwich.
     cluster : str or pair of str, optional
         Column that holds clusters ("person" is the panel's person); two for two-way clustering.
     ssc : {"groups", "parameters", None}
@@ -89,7 +90,7 @@ class MNLogit(Estimator):
         Stay or move, then where to: the first stage is a logit of whether the occupation changes, the second the
         destination among the other occupations, estimated on movers and first records.
     missing : {"raise", "drop"}
-        Rows with missing values are an error or are left out.
+        Rows with missing regressors are an error or are left out; a missing outcome is an error.
     pseudo_count : float
         Outcomes of the choice set that never occur in estimation have no finite estimate; each gets the probability
         pseudo_count / (n + pseudo_count * unseen), the others are scaled by one minus their sum.
@@ -301,7 +302,7 @@ class MNLogit(Estimator):
 
         Warns
         -----
-        ConvergenceWarning, CollinearityWarning, SeparationWarning
+        ConvergenceWarning, CollinearityWarning, SeparationWarning, CovarianceWarning
             Each names what it is about and what to do.
         """
         if checkpoint is not None and self.cov_type != "bootstrap":

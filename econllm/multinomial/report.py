@@ -158,6 +158,8 @@ def _notes(results: MNLogitResults, estimates: Estimates, shown: Source, *, exp:
         notes.append(f"{shown.hidden:,} coefficients not shown.")
     if e.omitted:
         notes.append(f"Omitted, spanned by other columns: {', '.join(e.omitted)}.")
+    if e.separated:
+        notes.append(f"SEPARATION: {e.separated}; its standard error means nothing.")
     if unseen:
         share = reserved_probability(results.model.pseudo_count, e.rows, len(unseen))
         many = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from econllm.choices import MISSING_TEXT
-from econllm.errors import CollinearityWarning, DataError, OptionError, did_you_mean, listing, warn
+from econllm.errors import CollinearityWarning, DataError, FormulaError, OptionError, did_you_mean, listing, warn
 from econllm.formula.lookup import Lookup
 from econllm.logit.coordinates import Scaling, Stacked, redundant_columns
 from econllm.logit.problem import Point, Problem
@@ -115,6 +115,8 @@ class Setup:
         """
         if not len(sample):
             raise DataError("no rows are left after rows with missing values were dropped.")
+        if not (intercept or columns.stacked.columns or columns.shared):
+            raise FormulaError("the formula has no terms and no constant: there is nothing to estimate.")
         if weights is not None:
             if not weights.any():
                 raise DataError(f"all {len(weights)} rows without missing values have weight zero.")

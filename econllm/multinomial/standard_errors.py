@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
-from econllm.errors import DataError, OptionError
+from econllm.errors import CovarianceWarning, DataError, OptionError, warn
 from econllm.logit import newton
 from econllm.logit.covariance import (
     NoCovarianceError,
@@ -36,12 +37,62 @@ _MOST_REPLICATES = 5e7
 _HELD = 1e-14
 
 
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What standard errors are to be computed, decided before estimation.
+
+    Attributes
+    ----------
+    kind : str or None
+        The kind of covariance.
+    reason : str
+        Why there is none.
+    labels : tuple of numpy.ndarray
+        Clusters of the rows.
+    strata : numpy.ndarray or None
+        Strata of the rows.
+    names : tuple of str
+        What clusters are called.
+    """
+
+    kind: Kind | Literal["bootstrap"] | None
+    reason: str
+    labels: tuple[np.ndarray, ...] = ()
+    strata: np.ndarray | None = None
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def make(cls, model: MNLogit, setup: Setup, rows: Rows, data: Data) -> Plan:
+        """Decide, and raise for what cannot be had.
+
+        Raises
+        ------
+        OptionError
+            For a kind that the weights exclude, or that is too large to compute.
+        DataError
+            For strata or clusters with missing values, or persons in several strata.
+        """
+        kind, reason = _kind(model, setup, rows)
+        if kind is None:
+            return cls(None, reason)
+        labels, strata = _labels(model, kind, rows, data), _strata(model, rows, data)
+        if strata is not None and model.cluster is None and rows.sample.of_panel:
+            pairs = np.unique(np.column_stack([*labels, strata]), axis=0) if labels else np.zeros((0, 2))
+            several = len(pairs) - len(np.unique(pairs[:, 0]))
+            if several:
+                raise DataError(
+                    f"strata={model.strata!r} changes within persons ({several:,} times), but persons are the "
+                    "clusters; give a column that is fixed for each person, or cluster= within its strata."
+                )
+        return cls(kind, "", labels, strata, _names(model, rows))
+
+
 def infer(
     model: MNLogit,
     setup: Setup,
     solution: Solution,
     rows: Rows,
-    data: Data,
+    plan: Plan,
     *,
     base: int | None,
     seed: Seed,
@@ -57,8 +108,8 @@ def infer(
         The estimate.
     rows : Rows
         Estimation sample.
-    data : CareerPanel or DataFrame
-        Holds the columns of clusters and strata.
+    plan : Plan
+        What to compute.
     base : int or None
         Base outcome.
     seed, checkpoint
@@ -68,25 +119,23 @@ def infer(
     -------
     Inference
 
-    Raises
-    ------
-    OptionError
-        For a kind that the weights exclude, or that is too large to compute.
+    Warns
+    -----
+    CovarianceWarning
+        If the information is singular, so that there are no standard errors.
     """
-    kind, reason = _kind(model, setup, rows)
+    kind, labels, strata, names = plan.kind, plan.labels, plan.strata, plan.names
     if kind is None:
-        return Inference(None, reason)
+        return Inference(None, plan.reason)
     unknown = _unidentified(setup, base)
-    labels = _labels(model, kind, rows, data)
-    strata = _strata(model, rows, data)
-    names = _names(model, kind, rows)
     penalised = model.penalty is not None
     if kind == "bootstrap":
         groups = np.arange(len(rows.sample)) if not labels else labels[0]
         found, count = _bootstrap(
             model, setup, solution, rows, groups, strata, rows_drawn=not labels, base=base, seed=seed, folder=checkpoint
         )
-        words = f"bootstrap of {count:,} {names[0]}s, {model.replications} replications, {model.draws} weights"
+        drawn = f"{names[0]}s" if model.cluster is None else f"clusters of {names[0]}"
+        words = f"bootstrap of {count:,} {drawn}, {model.replications} replications, {model.draws} weights"
         if strata is not None:
             words += f", within strata of {model.strata}"
         if penalised:
@@ -100,9 +149,10 @@ def infer(
             setup.problem, solution.point, kind, clusters=labels, strata=strata, ssc=model.ssc, frequency=frequency
         )
     except NoCovarianceError as error:
+        # The estimate took its time and is right: only what was asked for beside it does not exist.
         if model.cov_type != "auto":
-            raise
-        return Inference(None, f"none: {error}")
+            warn(f"cov_type={model.cov_type!r} gives nothing: {error}", CovarianceWarning)
+        return Inference(None, f"none: {str(error).rstrip('.')}")
     counts = Sampling.make(
         setup.problem, kind, clusters=labels, strata=strata, ssc=model.ssc, frequency=frequency
     ).counts
@@ -183,7 +233,8 @@ def _kind(model: MNLogit, setup: Setup, rows: Rows) -> tuple[Kind | Literal["boo
         return None, "not asked for (cov_type=None)"
     if model.cov_type == "auto":
         if model.penalty == "l2" and model.cluster is None and model.strata is None:
-            return None, "none: penalised; cov_type='clustered' or 'bootstrap' give those of the penalised value"
+            kinds = "'bootstrap' gives" if large else "'clustered' or 'bootstrap' give"
+            return None, f"none: penalised; cov_type={kinds} those of the penalised value"
         if model.penalty in ("l1", "elasticnet"):
             return None, "none: coefficients that a penalty can set to zero have no valid confidence intervals"
         if large:
@@ -246,7 +297,7 @@ def _strata(model: MNLogit, rows: Rows, data: Data) -> np.ndarray | None:
     return _codes(column.astype(object).to_numpy(), rows)
 
 
-def _names(model: MNLogit, kind: str, rows: Rows) -> tuple[str, ...]:
+def _names(model: MNLogit, rows: Rows) -> tuple[str, ...]:
     if model.cluster is not None:
         return model.cluster if isinstance(model.cluster, tuple) else (model.cluster,)
     return ("person",) if rows.sample.of_panel else ("row",)

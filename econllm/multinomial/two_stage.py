@@ -335,7 +335,7 @@ def _info(results: TwoStageMNLogitResults, rows: Rows, data: CareerPanel, clock:
         parameters=move.parameters + destination.parameters,
         seconds=time.perf_counter() - clock,
         unseen=destination.unseen,
-        dropped=int((~rows.columns.kept).sum()),
+        dropped=rows.dropped,
         truncated=rows.columns.truncated,
         weighted=rows.weights is not None,
     )

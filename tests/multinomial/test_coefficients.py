@@ -36,6 +36,13 @@ def test_statistics_of_a_coefficient(fitted) -> None:
 
 def test_the_likelihood_ratio_of_nested_fits(df, fitted) -> None:
     small = MNLogit("y ~ x").fit(df)
+    with pytest.raises(DataError, match=r"this fit has standard errors that do not \(robust"):
+        fitted.lr_test(small)
+    fitted = fitted.model.replace(cov_type="nonrobust").fit(df)
+    with pytest.raises(DataError, match=r"column 'g.*' is not in the larger model"):
+        small.lr_test(fitted)
+    with pytest.raises(OptionError, match="restricted is a str"):
+        fitted.lr_test("y ~ x")
     found = fitted.lr_test(small)
     statistic = 2 * (fitted.info.log_likelihood - small.info.log_likelihood)
     assert (found.statistic, found.df) == (pytest.approx(statistic), 4)

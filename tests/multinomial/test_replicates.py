@@ -124,7 +124,7 @@ def test_clusters_by_a_column(frame) -> None:
     model = MNLogit("y ~ x", cov_type="bootstrap", cluster="village", replications=3, tol=1e-12)
     fitted = model.fit(frame, seed=2)
     villages = frame["village"].nunique()
-    assert f"bootstrap of {villages} villages, 3 replications, exponential weights" in fitted.cov_description
+    assert f"bootstrap of {villages} clusters of village, 3 replications, exponential weights" in fitted.cov_description
     assert fitted.glance().loc[0, "clusters"] == villages
     codes = pd.factorize(frame["village"])[0]
     for b in range(3):
