@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -115,4 +115,8 @@ def compare(kind: str, repeats: int = 3) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    report("elastic_net", **{kind: compare(kind) for kind in sys.argv[1:] or ["iid", "ar", "sparse"]})
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("designs", nargs="*", default=["iid", "ar", "sparse"], help="iid, ar, sparse")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    report("elastic_net", **{kind: compare(kind, options.repeats) for kind in options.designs})

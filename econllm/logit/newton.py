@@ -173,7 +173,7 @@ def hessian(problem: Problem, point: Point) -> np.ndarray:
             w = c.proba if problem.weights is None else c.proba * problem.weights[c.rows, None]
             second = pairs.of_outcomes(c.proba, w)
             if narrow:
-                first += pairs.of_columns(c.x).T @ second
+                first += pairs.of_columns(c.x) @ second
             else:
                 for i in range(pairs.outcomes):
                     first[i] += c.x.T @ (c.x * second[:, i, None])
@@ -203,12 +203,13 @@ class _Pairs:
         self.columns, self.outcomes = len(self.left), len(self.first)
 
     def of_columns(self, x: np.ndarray) -> np.ndarray:
-        """Products of columns, shape (rows, pairs)."""
-        out = np.empty((len(x), self.columns))
+        """Products of columns, shape (pairs, rows)."""
+        columns = np.ascontiguousarray(x.T)
+        out = np.empty((self.columns, len(x)))
         end = 0
         for f in range(self.k):
             begin, end = end, end + self.k - f
-            np.multiply(x[:, f, None], x[:, f:], out=out[:, begin:end])
+            np.multiply(columns[f], columns[f:], out=out[begin:end])
         return out
 
     def of_outcomes(self, proba: np.ndarray, weighted: np.ndarray) -> np.ndarray:
