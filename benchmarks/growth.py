@@ -100,6 +100,8 @@ def draw(figures: dict[str, list[dict[str, float]]]) -> None:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel(name)
+        axes.set_xticks(at, [f"{value:,}" for value in at], fontsize=8)
+        axes.minorticks_off()
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
     figure.axes[0].set_ylabel("seconds")

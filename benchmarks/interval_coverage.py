@@ -151,7 +151,7 @@ def main() -> None:
             print(cells[-1], flush=True)
     honest = [c for c in cells if not (c["std_errors"] == "nonrobust" and c["design"] != "independent records")]
     report(
-        "coverage",
+        "interval_coverage",
         level=LEVEL,
         sets=options.sets,
         seconds=round(time.perf_counter() - clock, 1),
