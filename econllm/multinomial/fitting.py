@@ -24,6 +24,7 @@ from econllm.errors import (
     warn,
 )
 from econllm.formula import parse
+from econllm.logit import newton
 from econllm.logit.covariance import degrees_of_freedom
 from econllm.logit.minimise import minimise
 from econllm.logit.path import path as path_of
@@ -226,9 +227,10 @@ def estimate(
 
 
 def _effective_df(model: MNLogit, setup: Setup, solution: Solution) -> float:
+    """Effective degrees of freedom; nan where the Hessian that they need takes longer than the fit."""
     if model.penalty is None:
         return float(_parameters(model, setup))
-    return degrees_of_freedom(setup.problem, solution.point)
+    return degrees_of_freedom(setup.problem, solution.point) if newton.affordable(setup.problem) else float("nan")
 
 
 def make_setup(
