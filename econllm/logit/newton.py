@@ -316,8 +316,8 @@ def solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> solve_symmetric(np.diag([2.0, 4.0]), np.ones(2)).tolist()
-    [0.5, 0.25]
+    >>> solve_symmetric(np.diag([4.0, 16.0]), np.ones(2)).tolist()
+    [0.25, 0.0625]
     """
     try:
         with workers(1):
