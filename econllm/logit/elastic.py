@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from econllm.logit.linear import Columns, LinearMap
 from econllm.logit.problem import Point, Problem
 from econllm.logit.solver import Solution
+from econllm.logit.threads import workers
 
 # Cycles of coordinate descent before conjugate gradients take over, and the limits of both.
 _CYCLES = 5
@@ -307,7 +307,7 @@ class Descent:
         clock = time.perf_counter()
         trace: list[tuple[float, float]] = []
         # The products are too small to be worth sharing out.
-        with threadpool_limits(1, user_api="blas"):
+        with workers(1):
             state = self.state(alpha, start, kept)
             while True:
                 violation = state.violation()

@@ -6,13 +6,14 @@ import os
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from econllm.errors import DataError
 from econllm.logit import newton
 from econllm.logit.grouped import Grouped
 from econllm.logit.minimise import minimise
 from econllm.logit.problem import Point, Problem
+from econllm.logit.solver import centre
+from econllm.logit.threads import workers
 from econllm.multinomial.estimates import report_coefficients
 from econllm.multinomial.setup import Setup
 from econllm.options import Seed, child_seed
@@ -65,7 +66,7 @@ class _Task:
         if problem.l1_ratio == 0 and newton.affordable(problem):
             point, _, finished, _ = newton.polish(problem, self.start)
             if finished:
-                return replace(point, intercepts=point.intercepts - point.intercepts.mean())
+                return centre(point)
         return minimise(problem, start=self.start, tolerance=self.tolerance, max_iter=self.max_iter).point
 
 
@@ -128,7 +129,7 @@ def bootstrap_coefficients(
     task = _Task(setup, point, groups, of_cluster, draws, base, tolerance, max_iter, Grouped.of(problem), copies)
     content = {"model": description, "draws": draws, "data": _digest(problem, groups, of_cluster, copies)}
     # The matrices of a refit are small: threads of BLAS would take longer to start than to work.
-    with threadpool_limits(1, user_api="blas"):
+    with workers(1):
         found = run_replications(task, replications, seed, n_jobs=n_jobs, folder=folder, description=content)
     lost = int(np.isnan(found).any(axis=1).sum())
     if lost:
