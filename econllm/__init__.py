@@ -20,6 +20,9 @@ _HOMES = {
     "SentenceEncoder": "econllm.encoders",
     "embed": "econllm.encoders",
     "similarity": "econllm.encoders",
+    "CAREER": "econllm.career",
+    "CAREERResults": "econllm.career",
+    "Training": "econllm.training",
     "Empirical": "econllm.empirical",
     "EmpiricalResults": "econllm.empirical",
     "MNLogit": "econllm.multinomial.model",
@@ -42,7 +45,9 @@ _HOMES = {
 _MODULES = ("datasets", "errors")
 
 __all__ = [
+    "CAREER",
     "Bootstrap",
+    "CAREERResults",
     "CareerPanel",
     "ChoiceSet",
     "Comparison",
@@ -59,6 +64,7 @@ __all__ = [
     "ResumeTemplate",
     "SentenceEncoder",
     "Table",
+    "Training",
     "TwoStageMNLogitResults",
     "__version__",
     "bootstrap",
@@ -75,6 +81,7 @@ __all__ = [
 if TYPE_CHECKING:
     from econllm import datasets, errors
     from econllm.base import Estimator, Results
+    from econllm.career import CAREER, CAREERResults
     from econllm.choices import ChoiceSet
     from econllm.datasets import Oracle
     from econllm.empirical import Empirical, EmpiricalResults
@@ -88,6 +95,7 @@ if TYPE_CHECKING:
     from econllm.regtable import table
     from econllm.tables import Table
     from econllm.text import Resume, ResumeTemplate
+    from econllm.training import Training
 
 
 def __getattr__(name: str) -> Any:

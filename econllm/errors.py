@@ -55,6 +55,10 @@ class ModelNotFoundError(EconLLMError, OSError):
     """The weights of a language model or encoder are not on this machine."""
 
 
+class TrainingError(EconLLMError, RuntimeError):
+    """Stochastic training met a number that is not finite, and cannot go on."""
+
+
 class EconLLMWarning(UserWarning):
     """Base class of every warning of the package."""
 

@@ -22,11 +22,14 @@ FORMAT = 1
 _JSON, _ARRAYS = "results.json", "arrays.safetensors"
 # Where every class of results and its specification live.
 _CLASSES = {
+    "CAREERResults": ("econllm.career", "CAREER"),
     "EmpiricalResults": ("econllm.empirical", "Empirical"),
     "MNLogitResults": ("econllm.multinomial", "MNLogit"),
     "OracleResults": ("econllm.datasets", "Oracle"),
     "TwoStageMNLogitResults": ("econllm.multinomial", "MNLogit"),
 }
+# Options that are objects of their own.
+_OPTIONS = {"SentenceEncoder": "econllm.encoders", "Training": "econllm.training"}
 
 
 def load(folder: str | os.PathLike[str]) -> Results:
@@ -73,6 +76,25 @@ def load(folder: str | os.PathLike[str]) -> Results:
             f"the result in {os.fspath(folder)!r} was written by econllm {found[2]} in a format that version "
             f"{econllm.__version__} does not read."
         )
+    return _rebuild(content, arrays)
+
+
+def _content(results: Results, arrays: dict[str, np.ndarray], name: str) -> dict[str, Any]:
+    """Everything of a result but its arrays, which are moved aside."""
+    if type(results).__name__ not in _CLASSES:
+        raise OptionError(f"{type(results).__name__} cannot be saved; {', '.join(_CLASSES)} can.")
+    options = {f.name: getattr(results.model, f.name) for f in dataclasses.fields(results.model) if f.name != "context"}
+    return {
+        "class": type(results).__name__,
+        "model": pack(options, arrays, f"{name}model"),
+        "choices": {"codes": list(results.choices.codes), "titles": list(results.choices.titles)},
+        "info": pack(dataclasses.asdict(results.info), arrays, f"{name}info"),
+        "state": pack(results._state(), arrays, f"{name}state"),
+    }
+
+
+def _rebuild(content: dict[str, Any], arrays: dict[str, np.ndarray]) -> Results:
+    """Undo :func:`_content`."""
     module, model_name = _CLASSES[content["class"]]
     home = importlib.import_module(module)
     model = getattr(home, model_name)(**unpack(content["model"], arrays))
@@ -88,24 +110,13 @@ def write_results(results: Results, folder: Path, *, overwrite: bool) -> None:
     """Write a result into a folder; see :meth:`Results.save`. The folder appears whole or not at all."""
     from safetensors.numpy import save_file
 
-    if type(results).__name__ not in _CLASSES:
-        raise OptionError(f"{type(results).__name__} cannot be saved; {', '.join(_CLASSES)} can.")
     if folder.exists() and not (overwrite and (folder / _JSON).is_file()):
         hint = "it is no saved result" if overwrite else "pass overwrite=True to replace a saved result"
         raise OptionError(f"{os.fspath(folder)!r} exists already; {hint}.")
     if not folder.absolute().parent.is_dir():
         raise OptionError(f"the folder {os.fspath(folder.absolute().parent)!r} does not exist; create it first.")
     arrays: dict[str, np.ndarray] = {}
-    options = {f.name: getattr(results.model, f.name) for f in dataclasses.fields(results.model) if f.name != "context"}
-    content = {
-        "format": FORMAT,
-        "econllm": econllm.__version__,
-        "class": type(results).__name__,
-        "model": pack(options, arrays, "model"),
-        "choices": {"codes": list(results.choices.codes), "titles": list(results.choices.titles)},
-        "info": pack(dataclasses.asdict(results.info), arrays, "info"),
-        "state": pack(results._state(), arrays, "state"),
-    }
+    content = {"format": FORMAT, "econllm": econllm.__version__, **_content(results, arrays, "")}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=True)
     beside = folder.absolute().parent / f".{folder.name}-{uuid.uuid4().hex}"
     temporary, earlier = beside.with_suffix(".new"), beside.with_suffix(".old")
@@ -130,7 +141,7 @@ def pack(value: Any, arrays: dict[str, np.ndarray], name: str) -> Any:
     Parameters
     ----------
     value : object
-        None, booleans, numbers, texts, lists, tuples, mappings, arrays, and nestings of them.
+        None, booleans, numbers, texts, lists, tuples, mappings, arrays, results, options, and nestings of them.
     arrays : dict
         Receives the arrays.
     name : str
@@ -168,6 +179,11 @@ def pack(value: Any, arrays: dict[str, np.ndarray], name: str) -> Any:
             for i, (k, v) in enumerate(value.items())
         ]
         return {"__pairs__": pairs}
+    if isinstance(value, Results):
+        return {"__results__": _content(value, arrays, f"{name}.")}
+    if type(value).__name__ in _OPTIONS:
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {"__options__": type(value).__name__, "fields": pack(fields, arrays, name)}
     raise DataError(f"{name} holds a {type(value).__name__}, which cannot be saved.")
 
 
@@ -187,4 +203,9 @@ def unpack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         return arrays[value["__array__"]]
     if "__pairs__" in value:
         return {k if not isinstance(k, list) else tuple(k): unpack(v, arrays) for k, v in value["__pairs__"]}
+    if "__results__" in value:
+        return _rebuild(value["__results__"], arrays)
+    if "__options__" in value:
+        home = importlib.import_module(_OPTIONS[value["__options__"]])
+        return getattr(home, value["__options__"])(**unpack(value["fields"], arrays))
     return {key: unpack(item, arrays) for key, item in value.items()}

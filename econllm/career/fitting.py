@@ -1,0 +1,268 @@
+"""Estimation: from a specification and a panel to a trained network."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from econllm.base import FitInfo
+from econllm.career.batches import Store
+from econllm.career.inputs import Careers, Coding
+from econllm.career.likelihood import negative_log_likelihood
+from econllm.career.network import CareerNetwork, Shape
+from econllm.career.prediction import Predictor, Unseen
+from econllm.career.transfer import transfer
+from econllm.choices import ChoiceSet
+from econllm.encoders import resolve_encoder
+from econllm.options import Seed, resolve_device, resolve_seed
+from econllm.panel import CareerPanel
+from econllm.resampling import fingerprint
+from econllm.sample import fit_weights
+from econllm.training import History, Training, seeds, train
+
+if TYPE_CHECKING:
+    from econllm.career.model import CAREER
+    from econllm.career.presets import Preset
+
+# Modules of the network that freeze=["embeddings"] keeps.
+_EMBEDDINGS = ("occupation", "covariates", "numbers", "times", "position", "title_input")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What estimation gives to results."""
+
+    predictor: Predictor
+    history: History
+    info: FitInfo
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The estimation sample as the loss sees it."""
+
+    careers: Careers
+    weights: np.ndarray
+    seen: np.ndarray
+
+    @property
+    def goes(self) -> np.ndarray:
+        """Records that are predicted and do not stay: first records, and moves."""
+        c = self.careers
+        out: np.ndarray = c.target & (c.last != c.outcome + 1)
+        return out
+
+
+def estimate(
+    model: CAREER,
+    preset: Preset,
+    panel: CareerPanel,
+    validation: CareerPanel | None,
+    weights: Any,
+    seed: Seed,
+    checkpoint: str | Path | None,
+) -> Fitted:
+    """Train a network; see :meth:`econllm.career.model.CAREER.fit`."""
+    clock = time.perf_counter()
+    device = resolve_device(model.device)
+    start = model.start
+    choices = panel.choices if start is None else union(panel.choices, start.choices)
+    coding = Coding.of(
+        panel,
+        gap=model.gap,
+        calendar=model.calendar,
+        columns=model.covariates,
+        like=None if start is None else start.predictor.coding,
+    )
+    row_weights = fit_weights(panel, weights, model.weighted)
+    sample = _sample(coding.read(panel, choices), row_weights, choices, panel, start)
+    held = None if validation is None else coding.read(validation, choices)
+    root = resolve_seed(seed)
+    titles = title_vectors(model, choices)
+    network = _network(model, preset, coding, choices, titles, sample, seeds(root).weights).to(device)
+    records = int(sample.goes.sum()) if network.shape.two_stage else int(sample.careers.target.sum())
+    predictor = Predictor(network, coding, choices, Unseen.of(sample.seen, records, model.pseudo_count))
+    held_weights = validation.sampling_weights if validation is not None and model.weighted else None
+    score = None
+    if held is not None:
+
+        def score() -> float:
+            return float(np.average(predictor.log_likelihood(held), weights=held_weights))
+
+    amounts = np.add.reduceat(sample.weights, sample.careers.starts)
+    history = train(
+        network,
+        _loss(network, sample, device, model.history_dropout),
+        amounts,
+        sample.careers.lengths,
+        preset.training,
+        root,
+        score=score,
+        checkpoint=checkpoint,
+        description=_description(model, preset.training, sample, held) if checkpoint is not None else None,
+        precision=_precision(model.dtype, device),
+        label="CAREER",
+    )
+    network.eval()
+    info = FitInfo(
+        rows=len(panel),
+        persons=len(np.unique(panel.origin_ids)),
+        first_records=int(panel.is_first.sum()),
+        log_likelihood=float(predictor.log_likelihood(sample.careers).sum()),
+        parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
+        seconds=time.perf_counter() - clock,
+        unseen=tuple(choices.codes[i] for i in np.flatnonzero(~sample.seen)),
+        weighted=row_weights is not None,
+    )
+    return Fitted(predictor, history, info)
+
+
+def union(choices: ChoiceSet, others: ChoiceSet) -> ChoiceSet:
+    """The first choice set, then what only the second one has.
+
+    Examples
+    --------
+    >>> union(ChoiceSet([1, 2]), ChoiceSet([2, 3])).codes
+    (1, 2, 3)
+    """
+    extra = [code for code in others.codes if code not in choices]
+    if not extra:
+        return choices
+    titles = [others.title(code) for code in extra]
+    return ChoiceSet([*choices.codes, *extra], [*choices.titles, *titles])
+
+
+def title_vectors(model: CAREER, choices: ChoiceSet) -> Tensor | None:
+    """Vectors of the titles with mean square one, shape (choices, length); None where titles are not read."""
+    titles = model.titles if model.titles is not None or model.start is None else model.start.model.titles
+    if titles is None:
+        return None
+    encoder = resolve_encoder(titles)
+    if encoder.dtype == "auto":
+        # A few hundred short texts take no time, and the same titles give the same vectors everywhere.
+        encoder = replace(encoder, dtype="float32")
+    vectors = encoder.encode(list(choices.titles)).vectors.astype(np.float64)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors *= np.sqrt(vectors.shape[1]) / np.where(length > 0, length, 1.0)
+    return torch.as_tensor(vectors, dtype=torch.float32)
+
+
+def _sample(
+    careers: Careers, row_weights: np.ndarray | None, choices: ChoiceSet, panel: CareerPanel, start: Any
+) -> _Sample:
+    weights = np.zeros(len(careers.last))
+    weights[careers.target] = 1.0 if row_weights is None else row_weights
+    seen = np.zeros(len(choices), dtype=bool)
+    seen[np.unique(careers.outcome[weights > 0])] = True
+    if start is not None:
+        known = [code for code in start.choices.codes if code not in start.info.unseen]
+        seen |= np.array([code in known for code in choices.codes])
+    return _Sample(careers, weights, seen)
+
+
+def _network(
+    model: CAREER,
+    preset: Preset,
+    coding: Coding,
+    choices: ChoiceSet,
+    titles: Tensor | None,
+    sample: _Sample,
+    seed: np.random.SeedSequence,
+) -> CareerNetwork:
+    """A network with random weights, or with those of the result to start from."""
+    shape = Shape(
+        choices=len(choices),
+        levels=coding.levels,
+        numbers=coding.columns,
+        times=len(coding.times),
+        layers=preset.layers,
+        dim=preset.dim,
+        heads=preset.heads,
+        ffn=preset.ffn,
+        dropout=preset.dropout,
+        position=model.position,
+        two_stage=model.two_stage,
+        returns=model.returns,
+        titles=0 if titles is None else titles.shape[1],
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
+        network = CareerNetwork(shape, titles)
+    unseen = torch.as_tensor(np.flatnonzero(~sample.seen))
+    with torch.no_grad():
+        # They are not trained: what is known of them is their title.
+        network.occupation.weight[unseen + 1] = 0.0
+        network.output.weight[unseen] = 0.0
+    if model.start is not None:
+        old = model.start.predictor
+        transfer(old.network, old.coding, old.choices, network, coding, choices)
+        for name, parameter in network.named_parameters():
+            if part_of(name) in model.freeze:
+                parameter.requires_grad_(False)
+    return network
+
+
+def part_of(parameter: str) -> str | int:
+    """Part of the network that a parameter belongs to, as `freeze` names it.
+
+    Examples
+    --------
+    >>> part_of("blocks.0.up.weight"), part_of("occupation.weight"), part_of("norm.bias")
+    (1, 'embeddings', 'head')
+    """
+    first, *rest = parameter.split(".")
+    if first == "blocks":
+        return int(rest[0]) + 1
+    return "embeddings" if first in _EMBEDDINGS else "head"
+
+
+def _loss(network: CareerNetwork, sample: _Sample, device: torch.device, history_dropout: float) -> Any:
+    """The loss of some persons as the training loop calls it."""
+    store = Store.of(sample.careers, device)
+    weights = torch.as_tensor(sample.weights, dtype=torch.float32).to(device)
+    seen = None if sample.seen.all() else torch.as_tensor(sample.seen).to(device)
+
+    def loss(units: np.ndarray) -> Tensor:
+        rows, real = store.rows(torch.as_tensor(units).to(device))
+        keep = thin(rows, history_dropout) if history_dropout else None
+        return negative_log_likelihood(
+            network, store.batch(rows, keep), store.outcome[rows], weights[rows] * real, seen
+        )
+
+    return loss
+
+
+def thin(rows: Tensor, share: float) -> Tensor:
+    """Hide earlier records of a share of persons: of each, a part that is uniform between none and all.
+
+    Returns
+    -------
+    Tensor of bool, shape of `rows`
+        Which records later ones may look at.
+    """
+    persons = len(rows)
+    kept = torch.rand(persons, 1, device=rows.device)
+    whole = torch.rand(persons, 1, device=rows.device) >= share
+    return whole | (torch.rand(rows.shape, device=rows.device) < kept)
+
+
+def _precision(dtype: str, device: torch.device) -> torch.dtype | None:
+    """Number type of matrix products in training; None for that of the weights, float32."""
+    if dtype == "bfloat16" or (dtype == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()):
+        return torch.bfloat16
+    return None
+
+
+def _description(model: CAREER, training: Training, sample: _Sample, held: Careers | None) -> dict[str, Any]:
+    """What a checkpoint must agree with: the specification, and a digest of the data."""
+    arrays = [sample.weights]
+    for careers in (sample.careers, held):
+        if careers is not None:
+            arrays += [careers.last, careers.outcome, careers.target, careers.factors, careers.numbers, careers.times]
+    return {"model": repr(model), "training": repr(training), "data": fingerprint(*arrays)}

@@ -1,0 +1,166 @@
+"""What CAREER found."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from econllm.base import FitInfo, Results, summary_facts
+from econllm.career.model import CAREER, career_panel
+from econllm.career.presets import Preset
+from econllm.choices import ChoiceSet
+from econllm.errors import DataError
+from econllm.panel import CareerPanel
+from econllm.sample import Data
+from econllm.tables import Column, Fact, Row, Table
+from econllm.training import History
+
+if TYPE_CHECKING:
+    from econllm.career.prediction import Predictor
+
+
+class CAREERResults(Results):
+    """A trained CAREER. Immutable; holds weights and codings, no rows of the data.
+
+    Attributes
+    ----------
+    model : CAREER
+        The specification.
+    choices : ChoiceSet
+        Columns of every probability matrix.
+    info : FitInfo
+        Sample and estimation in numbers.
+    sizes : Preset
+        Sizes of the network and the training that was used.
+    history : History
+        Loss and validation by epoch.
+    predictor : Predictor
+        The network and its codings.
+
+    Examples
+    --------
+    >>> from econllm.datasets import simulate_careers
+    >>> panel = simulate_careers(40, 4, seed=1)
+    >>> fit = CAREER(training=Training(epochs=1)).fit(panel, seed=0)
+    >>> fit.sizes.dim
+    32
+    """
+
+    def __init__(self, model: CAREER, sizes: Preset, predictor: Predictor, history: History, info: FitInfo) -> None:
+        self.model: CAREER = model
+        self.choices = predictor.choices
+        self.info = info
+        self.sizes = sizes
+        self.history = history
+        self.predictor = predictor
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The preset, where it was chosen by the number of transitions."""
+        from econllm.career.presets import preset_for
+
+        return dict.fromkeys(self.model.automatic, preset_for(self.info.rows))
+
+    def log_proba(self, data: Data) -> np.ndarray:
+        """Log probability of every occupation, shape (n, choices), in nats."""
+        return self.predictor.log_proba(self._panel(data))
+
+    def log_likelihood(self, data: Data) -> pd.Series:
+        """Log probability of what happened, row by row; stays need no softmax."""
+        panel = self._panel(data)
+        scores = self.predictor.log_likelihood(self.predictor.coding.read(panel, self.choices))
+        return pd.Series(scores, index=panel.index, name="log_likelihood")
+
+    def move_proba(self, data: Data) -> pd.Series:
+        """Probability of leaving the last occupation.
+
+        Parameters
+        ----------
+        data : CareerPanel
+            The rows to predict.
+
+        Returns
+        -------
+        pandas.Series of float64, shape (n,)
+            Missing at first records, which have nothing to leave.
+        """
+        panel = self._panel(data)
+        if self.model.two_stage:
+            values = self.predictor.move_proba(panel)
+        else:
+            last = self.predictor.coding.read(panel, self.choices).last[panel.is_target]
+            stay = np.exp(self.predictor.log_proba(panel)[np.arange(len(last)), np.maximum(last - 1, 0)])
+            values = np.where(last > 0, 1 - stay, np.nan)
+        return pd.Series(values, index=panel.index, name="move_proba")
+
+    def transform(self, data: Data) -> pd.DataFrame:
+        """Representations of histories, for regressions.
+
+        Parameters
+        ----------
+        data : CareerPanel
+            The rows.
+
+        Returns
+        -------
+        pandas.DataFrame of float64, shape (n, dim)
+            One row per transition, columns "career_0", "career_1", ...: what the model knows before the occupation of
+            the row, its own covariates included.
+        """
+        panel = self._panel(data)
+        values = self.predictor.represent(panel)
+        return pd.DataFrame(values, index=panel.index, columns=[f"career_{j}" for j in range(values.shape[1])])
+
+    def summary(self) -> Table:
+        """Describe the sample, the sizes and the training."""
+        s, h = self.sizes, self.history
+        facts = [
+            *summary_facts(self),
+            Fact("Layers, width, heads, hidden layer", f"{s.layers}, {s.dim}, {s.heads}, {s.ffn}"),
+            Fact("Parameters", self.info.parameters, ",d"),
+            Fact("Epochs", f"{len(h.frame)} of {s.training.epochs}, best {h.best_epoch}"),
+        ]
+        if self.info.unseen:
+            facts.append(Fact("Never seen, probability reserved", len(self.info.unseen), ",d"))
+        frame = h.frame
+        shown = sorted({*np.linspace(0, len(frame) - 1, min(10, len(frame))).astype(int).tolist(), h.best_epoch - 1})
+        rows = [
+            Row(str(frame.index[i]), [frame["loss"].iloc[i], frame["validation"].iloc[i], frame["seconds"].iloc[i]])
+            for i in shown
+        ]
+        columns = [Column("loss", ".4f"), Column("validation", ".4f"), Column("seconds", ".0f")]
+        notes = [
+            "loss: minus the mean log-likelihood in training, with dropout; validation: mean log-likelihood; in nats.",
+            "No standard errors of weights: bootstrap() gives those of predictions.",
+        ]
+        return Table(columns, rows, title="CAREER", header="epoch", facts=facts, notes=notes)
+
+    def _panel(self, data: Data) -> CareerPanel:
+        panel = career_panel(data)
+        if not len(panel):
+            raise DataError("the data to predict have no rows.")
+        self.sample(panel)
+        return panel
+
+    def _state(self) -> dict[str, Any]:
+        from econllm.career.state import pack_predictor
+
+        frame = self.history.frame
+        return {
+            "sizes": {f.name: getattr(self.sizes, f.name) for f in dataclasses.fields(self.sizes)},
+            "history": {str(name): frame[name].to_numpy() for name in frame.columns},
+            "planned": self.history.planned,
+            **pack_predictor(self.predictor),
+        }
+
+    @classmethod
+    def _from_state(cls, model: Any, choices: ChoiceSet, info: FitInfo, state: dict[str, Any]) -> CAREERResults:
+        from econllm.career.state import unpack_predictor
+
+        columns = state["history"]
+        index = pd.RangeIndex(1, len(columns["loss"]) + 1, name="epoch")
+        history = History(pd.DataFrame(columns, index=index), state["planned"])
+        return cls(model, Preset(**state["sizes"]), unpack_predictor(state, choices), history, info)

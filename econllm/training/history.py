@@ -1,0 +1,85 @@
+"""What happened in training, epoch by epoch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from econllm.plots import training_history
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Course of a training.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        One row per epoch, indexed by "epoch" from 1: `loss`, the mean negative log-likelihood in nats per unit of
+        weight over the updates of the epoch, dropout and all; `validation`, the mean log-likelihood of the validation
+        sample after the epoch, missing where there is none; `learning_rate` of the last update; `seconds` since the
+        start, those of interrupted runs included as far as they were saved.
+    planned : int
+        Epochs that were asked for.
+
+    Examples
+    --------
+    >>> columns = {"loss": [1.2, 1.1], "validation": [-1.3, -1.4], "learning_rate": [1e-3, 0.0], "seconds": [1.0, 2.0]}
+    >>> History(pd.DataFrame(columns, index=pd.RangeIndex(1, 3, name="epoch")), planned=5)
+    <History: 2 of 5 epochs, best 1>
+    """
+
+    frame: pd.DataFrame
+    planned: int
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights were kept: that of the best validation, else the last."""
+        if not self.has_validation:
+            return len(self.frame)
+        return int(self.frame["validation"].to_numpy().argmax()) + 1
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether a validation sample was looked at."""
+        return bool(self.frame["validation"].notna().all())
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether patience ended before the epochs did."""
+        return len(self.frame) < self.planned
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Draw the losses of training and validation by epoch.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            File to save as well: .png, .pdf or .svg.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        OptionError
+            If the file cannot be written because of its ending or its folder.
+        """
+        known = self.has_validation
+        return training_history(
+            self.frame.index.to_numpy(),
+            self.frame["loss"].to_numpy(),
+            -self.frame["validation"].to_numpy() if known else None,
+            best=self.best_epoch if known else None,
+            path=path,
+        )
+
+    def __repr__(self) -> str:
+        return f"<History: {len(self.frame)} of {self.planned} epochs, best {self.best_epoch}>"
