@@ -31,6 +31,8 @@ _HOMES = {
     "TwoStageMNLogitResults": "econllm.multinomial.two_stage",
     "mnlogit": "econllm.multinomial.function",
     "table": "econllm.regtable",
+    "Ensemble": "econllm.ensemble",
+    "EnsembleResults": "econllm.ensemble",
     "Estimator": "econllm.base",
     "Results": "econllm.base",
     "Perplexity": "econllm.metrics",
@@ -53,6 +55,8 @@ __all__ = [
     "Comparison",
     "Empirical",
     "EmpiricalResults",
+    "Ensemble",
+    "EnsembleResults",
     "Estimator",
     "MNLogit",
     "MNLogitResults",
@@ -86,6 +90,7 @@ if TYPE_CHECKING:
     from econllm.datasets import Oracle
     from econllm.empirical import Empirical, EmpiricalResults
     from econllm.encoders import SentenceEncoder, embed, similarity
+    from econllm.ensemble import Ensemble, EnsembleResults
     from econllm.evaluation.bootstrap import Bootstrap, bootstrap
     from econllm.evaluation.compare import Comparison, compare
     from econllm.io import load

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import econllm
-from econllm.base import FitInfo, Results
+from econllm.base import Estimator, FitInfo, Results
 from econllm.choices import ChoiceSet
 from econllm.errors import DataError, OptionError
 
@@ -24,6 +24,7 @@ _JSON, _ARRAYS = "results.json", "arrays.safetensors"
 _CLASSES = {
     "CAREERResults": ("econllm.career", "CAREER"),
     "EmpiricalResults": ("econllm.empirical", "Empirical"),
+    "EnsembleResults": ("econllm.ensemble", "Ensemble"),
     "MNLogitResults": ("econllm.multinomial", "MNLogit"),
     "OracleResults": ("econllm.datasets", "Oracle"),
     "TwoStageMNLogitResults": ("econllm.multinomial", "MNLogit"),
@@ -91,6 +92,13 @@ def _content(results: Results, arrays: dict[str, np.ndarray], name: str) -> dict
         "info": pack(dataclasses.asdict(results.info), arrays, f"{name}info"),
         "state": pack(results._state(), arrays, f"{name}state"),
     }
+
+
+def _model(name: str) -> type[Estimator]:
+    """Class of a specification, by its name."""
+    module = next(home for home, model in _CLASSES.values() if model == name)
+    found: type[Estimator] = getattr(importlib.import_module(module), name)
+    return found
 
 
 def _rebuild(content: dict[str, Any], arrays: dict[str, np.ndarray]) -> Results:
@@ -179,6 +187,9 @@ def pack(value: Any, arrays: dict[str, np.ndarray], name: str) -> Any:
             for i, (k, v) in enumerate(value.items())
         ]
         return {"__pairs__": pairs}
+    if isinstance(value, Estimator):
+        options = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.name != "context"}
+        return {"__model__": type(value).__name__, "options": pack(options, arrays, name)}
     if isinstance(value, Results):
         return {"__results__": _content(value, arrays, f"{name}.")}
     if type(value).__name__ in _OPTIONS:
@@ -203,6 +214,8 @@ def unpack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         return arrays[value["__array__"]]
     if "__pairs__" in value:
         return {k if not isinstance(k, list) else tuple(k): unpack(v, arrays) for k, v in value["__pairs__"]}
+    if "__model__" in value:
+        return _model(value["__model__"])(**unpack(value["options"], arrays))
     if "__results__" in value:
         return _rebuild(value["__results__"], arrays)
     if "__options__" in value:

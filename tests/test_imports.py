@@ -33,6 +33,7 @@ ROOMS = (
     "sample",
     "base",
     "regtable",
+    "ensemble",
     "empirical",
     "multinomial",
     "career",

@@ -139,7 +139,7 @@ def union(choices: ChoiceSet, others: ChoiceSet) -> ChoiceSet:
 
 
 def title_vectors(model: CAREER, choices: ChoiceSet) -> Tensor | None:
-    """Vectors of the titles with mean square one, shape (choices, length); None where titles are not read."""
+    """Vectors of the titles, of length one, shape (choices, length); None where titles are not read."""
     titles = model.titles if model.titles is not None or model.start is None else model.start.model.titles
     if titles is None:
         return None
@@ -149,8 +149,7 @@ def title_vectors(model: CAREER, choices: ChoiceSet) -> Tensor | None:
         encoder = replace(encoder, dtype="float32")
     vectors = encoder.encode(list(choices.titles)).vectors.astype(np.float64)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors *= np.sqrt(vectors.shape[1]) / np.where(length > 0, length, 1.0)
-    return torch.as_tensor(vectors, dtype=torch.float32)
+    return torch.as_tensor(vectors / np.where(length > 0, length, 1.0), dtype=torch.float32)
 
 
 def _sample(

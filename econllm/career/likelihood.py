@@ -55,8 +55,7 @@ def negative_log_likelihood(
         logits = logits.masked_fill(~seen, -torch.inf)
     if network.move is not None:
         logits = forbid(logits, last)
-    destinations: Tensor = (w * functional.cross_entropy(logits, y, reduction="none")).sum()
-    return total + destinations
+    return torch.add(total, (w * functional.cross_entropy(logits, y, reduction="none")).sum())
 
 
 def forbid(logits: Tensor, last: Tensor) -> Tensor:

@@ -89,19 +89,17 @@ class Block(nn.Module):
         self.up, self.down = nn.Linear(dim, ffn), nn.Linear(ffn, dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(
-        self, x: Tensor, mask: Tensor | None, past: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Update records; with `past`, they follow on records whose keys and values are given."""
+    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Update records; also their keys and values, which records that come later look at."""
         query, key, value = self.project(x)
-        if past is not None:
-            key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
-        mixed = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=mask is None and past is None
-        )
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
+        return self.finish(x, mixed), (key, value)
+
+    def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """Update records by what attention read, given as (persons, heads, records, dim / heads)."""
         x = x + self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
-        x = x + self.dropout(self.down(functional.gelu(self.up(self.before_ffn(x)))))
-        return x, (key, value)
+        out: Tensor = x + self.dropout(self.down(functional.gelu(self.up(self.before_ffn(x)))))
+        return out
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each of shape (persons, heads, records, dim / heads)."""
@@ -177,8 +175,11 @@ class CareerNetwork(nn.Module):
         weight: Tensor = self.output.weight + self.title_output(self.titles)
         return weight
 
-    def embed(self, batch: Batch, first: int = 0) -> Tensor:
-        """h1 = e(last occupation) + e(static) + e(dynamic) + e(time), shape (persons, records, dim)."""
+    def embed(self, batch: Batch, place: Tensor | None = None) -> Tensor:
+        """h1 = e(last occupation) + e(static) + e(dynamic) + e(time), shape (persons, records, dim).
+
+        `place` counts the records before each one; by default they are the first ones of their persons.
+        """
         persons, records = batch.last.shape
         x = functional.embedding(batch.last, self.occupations()) * math.sqrt(self.shape.dim)
         if self.shape.levels:
@@ -189,28 +190,31 @@ class CareerNetwork(nn.Module):
         if self.shape.times:
             x = x + self.times(batch.times)
         if self.shape.position is not None:
-            x = x + self.positions(first, records)
+            x = x + self.positions(torch.arange(records, device=x.device) if place is None else place)
         return x
 
-    def positions(self, first: int, records: int) -> Tensor:
-        """Embedding of records first, first + 1, ...; learned ones stay the same beyond the 64th."""
-        device = self.occupation.weight.device
-        place = torch.arange(first, first + records, device=device)
+    def positions(self, place: Tensor) -> Tensor:
+        """Embedding of the number of records before each one; learned ones stay the same beyond the 64th."""
         if self.position is not None:
             return functional.embedding(place.clamp(max=_POSITIONS - 1), self.position.weight)
         half = (self.shape.dim + 1) // 2
-        rate = torch.exp(-math.log(10_000) * torch.arange(half, device=device) / max(half - 1, 1))
-        angle = place[:, None] * rate
-        return torch.cat([angle.sin(), angle.cos()], dim=1)[:, : self.shape.dim]
+        rate = torch.exp(-math.log(10_000) * torch.arange(half, device=place.device) / max(half - 1, 1))
+        angle = place[..., None] * rate
+        return torch.cat([angle.sin(), angle.cos()], dim=-1)[..., : self.shape.dim]
 
     def forward(self, batch: Batch) -> Tensor:
         """Representations of records, shape (persons, records, dim); record t sees records up to t only."""
+        return self.remember(batch)[0]
+
+    def remember(self, batch: Batch) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Representations of records, and their keys and values in every block."""
         x = self.dropout(self.embed(batch))
         mask = None if batch.keep is None else visible(batch.keep)[:, None]
+        memory = []
         for block in self.blocks:
-            x, _ = block(x, mask)
-        out: Tensor = self.norm(x)
-        return out
+            x, pair = block(x, mask)
+            memory.append(pair)
+        return self.norm(x), memory
 
     def head(self, hidden: Tensor, person: Tensor, record: Tensor, last: Tensor, keep: Tensor | None = None) -> Scores:
         """Log odds of moving, and logits of destinations, of some records.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,10 @@ from econllm.tables import Column, Fact, Row, Table
 from econllm.training import History
 
 if TYPE_CHECKING:
+    from econllm.career.attention import Attention
+    from econllm.career.occupations import Kind, OccupationEmbeddings
     from econllm.career.prediction import Predictor
+    from econllm.career.rationale import Rationale
 
 
 class CAREERResults(Results):
@@ -43,6 +47,7 @@ class CAREERResults(Results):
     Examples
     --------
     >>> from econllm.datasets import simulate_careers
+    >>> from econllm.training import Training
     >>> panel = simulate_careers(40, 4, seed=1)
     >>> fit = CAREER(training=Training(epochs=1)).fit(panel, seed=0)
     >>> fit.sizes.dim
@@ -113,6 +118,115 @@ class CAREERResults(Results):
         panel = self._panel(data)
         values = self.predictor.represent(panel)
         return pd.DataFrame(values, index=panel.index, columns=[f"career_{j}" for j in range(values.shape[1])])
+
+    def attention(self, data: Data, person: Hashable) -> Attention:
+        """Show where the network looks in one career.
+
+        Parameters
+        ----------
+        data : CareerPanel
+            Holds the person.
+        person : hashable
+            Identifier as in ``panel.persons``.
+
+        Returns
+        -------
+        Attention
+            Weights per layer and head, named by record; `.frame()` lists and `.plot()` draws them.
+
+        Raises
+        ------
+        DataError
+            If the person is not in the panel.
+
+        Notes
+        -----
+        softmax(q k' / sqrt(dim / heads)) over the records up to each one (Vaswani et al., arXiv 1706.03762). Where
+        `returns` is on, the head looks at earlier records once more to score going back; that is not part of it.
+
+        Examples
+        --------
+        >>> from econllm.datasets import simulate_careers
+        >>> from econllm.training import Training
+        >>> panel = simulate_careers(40, 4, seed=1)
+        >>> fit = CAREER(training=Training(epochs=1)).fit(panel, seed=0)
+        >>> fit.attention(panel, 3).weights.shape
+        (2, 2, 13, 13)
+        """
+        from econllm.career.attention import attention_of
+
+        return attention_of(self.predictor, self._panel(data), person)
+
+    def rationale(self, data: Data, row: Hashable, target: Hashable | None = None) -> Rationale:
+        """Find few records that suffice to make what happened the most probable occupation.
+
+        Parameters
+        ----------
+        data : CareerPanel
+            Holds the row, and the history of its person.
+        row : hashable
+            Label of the row, as in ``panel.index``.
+        target : int or str, optional
+            Code or title of another occupation to explain than the one that happened.
+
+        Returns
+        -------
+        Rationale
+            Records in the order of inclusion; prints as a table.
+
+        Raises
+        ------
+        OptionError
+            If the model was fitted with ``history_dropout=0``: its network has never seen hidden records.
+        DataError
+            If the row is not in the panel, or the occupation not in the choice set.
+
+        Notes
+        -----
+        Wanted is the smallest set S of records with y = argmax P(y | S); greedy rationalisation (Vafa, Deng, Blei and
+        Rush 2021, "Rationales for Sequential Predictions", arXiv 2109.06387) finds a small one. Begin with the row's
+        own record, which carries the last occupation and what is known at the time; hide all others; include the
+        earlier record that raises the probability of y most; stop when y is the most probable occupation, or when all
+        records are in. Hidden records keep their place in time and pass nothing on.
+
+        Examples
+        --------
+        >>> from econllm.datasets import simulate_careers
+        >>> from econllm.training import Training
+        >>> panel = simulate_careers(40, 4, seed=1)
+        >>> fit = CAREER(history_dropout=0.5, training=Training(epochs=1)).fit(panel, seed=0)
+        >>> fit.rationale(panel, panel.index[5]).records
+        6
+        """
+        from econllm.career.rationale import rationale_of
+
+        return rationale_of(self.predictor, self.model, self._panel(data), row, target)
+
+    def occupation_embeddings(self, kind: Kind = "input") -> OccupationEmbeddings:
+        """Vectors of occupations, with nearest neighbours and a map.
+
+        Parameters
+        ----------
+        kind : {"input", "output"}
+            What an occupation says as the last one held, or its weights as a destination.
+
+        Returns
+        -------
+        OccupationEmbeddings
+            `.frame`, `.neighbours(occupation)`, `.map()` and `.plot()`.
+
+        Examples
+        --------
+        >>> from econllm.datasets import simulate_careers
+        >>> from econllm.training import Training
+        >>> panel = simulate_careers(40, 4, seed=1)
+        >>> fit = CAREER(training=Training(epochs=1)).fit(panel, seed=0)
+        >>> fit.occupation_embeddings("output").frame.shape
+        (4, 32)
+        """
+        from econllm.career.occupations import embeddings_of
+
+        return embeddings_of(self.predictor, kind)
 
     def summary(self) -> Table:
         """Describe the sample, the sizes and the training."""

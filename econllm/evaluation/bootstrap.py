@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -252,8 +253,9 @@ def _held(
     return spec.replace(**chosen), ", ".join(f"{option} = {_words(value)}" for option, value in chosen.items())
 
 
-def _words(value: float | tuple[float, ...]) -> str:
-    return " and ".join(f"{v:.4g}" for v in (value if isinstance(value, tuple) else (value,)))
+def _words(value: Any) -> str:
+    values = value if isinstance(value, tuple) else (value,)
+    return " and ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in values)
 
 
 def panel_digest(panel: Data) -> str:
