@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 import torch
 
 from econllm.career.batches import Store
-from econllm.career.network import visible
+from econllm.career.network import Block, visible
 from econllm.choices import ChoiceSet, plain_code
 from econllm.errors import OptionError, check_option, plain_value, refusal
 from econllm.plots import heatmap
@@ -156,7 +156,7 @@ def attention_of(predictor: Predictor, panel: CareerPanel, person: Hashable) -> 
     network.eval()
     with torch.inference_mode():
         x = network.embed(Store.of(careers, device).batch(rows))
-        for block in network.blocks:
+        for block in cast("Iterable[Block]", network.blocks):
             layers.append(block.weights(x, mask)[0].cpu().numpy().astype(np.float64))
             x, _ = block(x, mask)
     weights = np.stack(layers)

@@ -53,9 +53,8 @@ class _Sample:
 
     @property
     def goes(self) -> np.ndarray:
-        """Records that are predicted and do not stay: first records, and moves."""
-        c = self.careers
-        out: np.ndarray = c.target & (c.last != c.outcome + 1)
+        """Records with weight that do not stay: first records, and moves."""
+        out: np.ndarray = (self.weights > 0) & (self.careers.last != self.careers.outcome + 1)
         return out
 
 
@@ -73,20 +72,21 @@ def estimate(
     device = resolve_device(model.device)
     start = model.start
     choices = panel.choices if start is None else union(panel.choices, start.choices)
+    row_weights = fit_weights(panel, weights, model.weighted)
     coding = Coding.of(
         panel,
         gap=model.gap,
         calendar=model.calendar,
         columns=model.covariates,
         like=None if start is None else start.predictor.coding,
+        weights=row_weights,
     )
-    row_weights = fit_weights(panel, weights, model.weighted)
     sample = _sample(coding.read(panel, choices), row_weights, choices, panel, start)
     held = None if validation is None else coding.read(validation, choices)
     root = resolve_seed(seed)
     titles = title_vectors(model, choices)
     network = _network(model, preset, coding, choices, titles, sample, seeds(root).weights).to(device)
-    records = int(sample.goes.sum()) if network.shape.two_stage else int(sample.careers.target.sum())
+    records = int((sample.goes if network.shape.two_stage else sample.weights > 0).sum())
     predictor = Predictor(network, coding, choices, Unseen.of(sample.seen, records, model.pseudo_count))
     held_weights = validation.sampling_weights if validation is not None and model.weighted else None
     score = None

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from econllm.choices import ChoiceSet, plain_code
-from econllm.errors import MissingColumnError, UnseenLevelError, did_you_mean, listing
+from econllm.errors import DataError, MissingColumnError, UnseenLevelError, did_you_mean, listing
 from econllm.panel import CareerPanel
 
 GAP = "gap()"
@@ -99,6 +99,7 @@ class Coding:
         calendar: str | None = "learned",
         columns: Sequence[Hashable] | None = None,
         like: Coding | None = None,
+        weights: np.ndarray | None = None,
     ) -> Coding:
         """Read the coding off an estimation sample.
 
@@ -115,6 +116,8 @@ class Coding:
             The only static, dynamic and lagged columns to use; all of them by default.
         like : Coding, optional
             Coding of a network to start from, whose means, scales and times are kept.
+        weights : numpy.ndarray, shape (n,), optional
+            Weights of the rows in means and scales. A row with weight zero might as well not be there.
 
         Raises
         ------
@@ -122,6 +125,9 @@ class Coding:
             If a column of `columns` is no covariate of the panel.
         """
         frame, target = panel.to_frame(history=True), panel.is_target
+        if weights is not None:
+            target[target] = weights > 0
+            weights = weights[weights > 0]
         static, dynamic = panel.roles.of_records
         covariates = (*static, *dynamic, *panel.roles.lagged)
         for column in columns or ():
@@ -140,14 +146,14 @@ class Coding:
             if isinstance(frame[column].dtype, pd.CategoricalDtype):
                 factors.append(Factor(column, lagged, tuple(plain_code(v) for v in panel.levels[column])))
             else:
-                values = _lag(frame[column], panel) if lagged else frame[column].to_numpy(np.float64, na_value=np.nan)
-                numbers.append(known.get((column, lagged)) or _number(column, lagged, values[target]))
+                values = _lag(frame[column], panel) if lagged else as_numbers(frame[column])
+                numbers.append(known.get((column, lagged)) or _number(column, lagged, values[target], weights))
         times = frame[panel.roles.time].to_numpy(np.float64)
         if gap:
-            numbers.append(known.get((GAP, False)) or _number(GAP, False, _gaps(times, panel)[target]))
+            numbers.append(known.get((GAP, False)) or _number(GAP, False, _gaps(times, panel)[target], weights))
         if calendar is not None:
             name = panel.roles.time
-            numbers.append(known.get((name, False)) or _number(name, False, times[target]))
+            numbers.append(known.get((name, False)) or _number(name, False, times[target], weights))
         distinct = np.unique(np.append(times[target], () if like is None else like.times))
         learned = calendar == "learned" and len(distinct) <= _MAX_TIMES
         return cls(tuple(factors), tuple(numbers), tuple(distinct.tolist()) if learned else ())
@@ -239,7 +245,7 @@ class Coding:
             elif number.lagged:
                 values = _lag(frame[number.column], panel)
             else:
-                values = frame[number.column].to_numpy(np.float64, na_value=np.nan)
+                values = as_numbers(frame[number.column])
             out[:, j], out[:, len(self.numbers) + j] = standardise(values, number)
         return out
 
@@ -305,6 +311,31 @@ def factor_codes(values: pd.Series, factor: Factor) -> np.ndarray:
     return codes.astype(np.int64)
 
 
+def as_numbers(values: pd.Series) -> np.ndarray:
+    """Values of a numeric column in float64, not-a-number where they are missing.
+
+    Raises
+    ------
+    DataError
+        If the column holds text.
+
+    Examples
+    --------
+    >>> as_numbers(pd.Series([1, None], name="x")).tolist()
+    [1.0, nan]
+    """
+    plain = values.astype(object) if isinstance(values.dtype, pd.CategoricalDtype) else values
+    try:
+        out: np.ndarray = plain.to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        found = plain[plain.notna() & pd.to_numeric(plain, errors="coerce").isna()]
+        raise DataError(
+            f"column {values.name!r}: the model knows numbers, and {len(found)} rows hold something else: "
+            f"{listing(found.unique())}."
+        ) from error
+    return out
+
+
 def standardise(values: np.ndarray, number: Number) -> tuple[np.ndarray, np.ndarray]:
     """Standardised values, cut at five standard deviations and zero where missing; and where they are missing.
 
@@ -336,15 +367,16 @@ def nearest(times: np.ndarray, known: Sequence[float]) -> np.ndarray:
     return out
 
 
-def _number(column: Hashable, lagged: bool, values: np.ndarray) -> Number:
-    there = values[np.isfinite(values)]
-    mean = float(there.mean()) if len(there) else 0.0
-    scale = float(there.std()) if len(there) else 0.0
+def _number(column: Hashable, lagged: bool, values: np.ndarray, weights: np.ndarray | None) -> Number:
+    known = np.isfinite(values)
+    there, weight = values[known], None if weights is None else weights[known]
+    mean = float(np.average(there, weights=weight)) if len(there) else 0.0
+    scale = float(np.sqrt(np.average((there - mean) ** 2, weights=weight))) if len(there) else 0.0
     return Number(column, lagged, mean, scale if scale > 1e-12 * max(abs(mean), 1.0) else 1.0)
 
 
 def _lag(values: pd.Series, panel: CareerPanel) -> np.ndarray:
-    numbers = values.to_numpy(np.float64, na_value=np.nan)
+    numbers = as_numbers(values)
     out: np.ndarray = np.where(panel.record_numbers > 1, np.roll(numbers, 1), np.nan)
     return out
 

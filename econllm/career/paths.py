@@ -82,9 +82,7 @@ class Paths:
     The softmax runs over both, so that probabilities are those of the whole career read at once, up to rounding.
     """
 
-    def __init__(
-        self, predictor: Predictor, history: Store, persons: np.ndarray, draws: int, horizon: int
-    ) -> None:
+    def __init__(self, predictor: Predictor, history: Store, persons: np.ndarray, draws: int, horizon: int) -> None:
         self.predictor, self.network = predictor, predictor.network.eval()
         shape, count = self.network.shape, len(persons)
         with torch.inference_mode():

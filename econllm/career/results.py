@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from econllm.career.model import CAREER, career_panel
 from econllm.career.presets import Preset
 from econllm.choices import ChoiceSet
 from econllm.errors import DataError
+from econllm.options import Seed
 from econllm.panel import CareerPanel
 from econllm.sample import Data
 from econllm.tables import Column, Fact, Row, Table
@@ -21,9 +22,11 @@ from econllm.training import History
 
 if TYPE_CHECKING:
     from econllm.career.attention import Attention
+    from econllm.career.forecast import CovariatesAfter, Forecast
     from econllm.career.occupations import Kind, OccupationEmbeddings
     from econllm.career.prediction import Predictor
     from econllm.career.rationale import Rationale
+    from econllm.career.simulate import Covariates
 
 
 class CAREERResults(Results):
@@ -151,7 +154,7 @@ class CAREERResults(Results):
         >>> panel = simulate_careers(40, 4, seed=1)
         >>> fit = CAREER(training=Training(epochs=1)).fit(panel, seed=0)
         >>> fit.attention(panel, 3).weights.shape
-        (2, 2, 13, 13)
+        (2, 2, 18, 18)
         """
         from econllm.career.attention import attention_of
 
@@ -195,7 +198,7 @@ class CAREERResults(Results):
         >>> from econllm.training import Training
         >>> panel = simulate_careers(40, 4, seed=1)
         >>> fit = CAREER(history_dropout=0.5, training=Training(epochs=1)).fit(panel, seed=0)
-        >>> fit.rationale(panel, panel.index[5]).records
+        >>> fit.rationale(panel, panel.index[3]).records
         6
         """
         from econllm.career.rationale import rationale_of
@@ -227,6 +230,126 @@ class CAREERResults(Results):
         from econllm.career.occupations import embeddings_of
 
         return embeddings_of(self.predictor, kind)
+
+    def simulate(
+        self,
+        data: Data,
+        horizon: int,
+        draws: int,
+        seed: Seed = None,
+        *,
+        step: float | None = None,
+        covariates: Covariates | None = None,
+    ) -> pd.DataFrame:
+        """Continue every career after its last record in the data.
+
+        Parameters
+        ----------
+        data : CareerPanel
+            Careers; records that only serve as history count.
+        horizon : int
+            Records to add.
+        draws : int
+            Simulated careers per person.
+        seed : int, SeedSequence, Generator or None
+            More draws or a longer horizon do not change the draws and records that there were.
+        step : float, optional
+            Time between new records; by default the median time between the records of the data.
+        covariates : callable, optional
+            Takes the data frame of the new records of one step and gives it back with changed columns. By default all
+            columns are held at the values of the last record.
+
+        Returns
+        -------
+        pandas.DataFrame, shape (persons x draws x horizon, 5)
+            Person, "draw" and "step" (from 1), time and occupation, in this order, in the types of the data.
+
+        Raises
+        ------
+        OptionError
+            For a horizon, draws or a step that are no positive numbers.
+        DataError
+            If `covariates` gives back other rows or columns.
+        UnseenLevelError
+            If it makes levels that the model does not know.
+
+        Notes
+        -----
+        The function sees person, "draw", "step", time, "last_occupation", the static and dynamic columns, and the
+        lagged columns, which hold the values of the record before; these may be changed, the others only read. Columns
+        begin as they were at the step before, so ``lambda new: new.assign(age=new["age"] + 1)`` makes everybody a year
+        older at every step. It is called for some persons at a time and must treat every row by itself. Without it,
+        columns such as age stand still while calendar time goes on.
+
+        Examples
+        --------
+        >>> from econllm.datasets import simulate_careers
+        >>> panel = simulate_careers(40, 4, seed=1)
+        >>> fit = CAREER(training=Training(epochs=1)).fit(panel, seed=0)
+        >>> fit.simulate(panel, horizon=3, draws=2, seed=0).shape
+        (240, 5)
+        """
+        from econllm.career.simulate import simulate
+
+        panel = self._panel(data)
+        return simulate(self.predictor, panel, horizon, draws, seed, step=step, covariates=covariates)
+
+    def forecast(
+        self,
+        data: Data,
+        cutoff: float,
+        draws: int,
+        seed: Seed = None,
+        *,
+        states: Sequence[Hashable] | None = None,
+        covariates: CovariatesAfter = "held",
+    ) -> Forecast:
+        """Forecast what happened after a cutoff, as the average over simulated paths.
+
+        Parameters
+        ----------
+        data : CareerPanel
+            Careers. Persons with records both up to the cutoff and, to be predicted, after it are forecast.
+        cutoff : float
+            Last time whose records are known, in units of the time column.
+        draws : int
+            Paths per person; the paper has 1,000.
+        seed : int, SeedSequence, Generator or None
+            Source of randomness.
+        states : sequence of codes or titles, optional
+            States whose probabilities are kept and evaluated by the area under the ROC curve; by default those with at
+            least ten forecast records in them and ten elsewhere.
+        covariates : {"held", "realised"}
+            Static and dynamic columns after the cutoff: as in the last known record, or as they turned out. Lagged
+            columns, which describe jobs, are always held; the times of later records are always used.
+
+        Returns
+        -------
+        Forecast
+
+        Raises
+        ------
+        OptionError
+            If nobody has records on both sides of the cutoff; for draws or states that do not exist.
+
+        Notes
+        -----
+        Vafa et al. (arXiv 2202.08370): the probability of the k-th record after the cutoff is the mean, over paths, of
+        its probability given the history up to the cutoff and the k - 1 simulated records. The first one needs no path:
+        with realised covariates it is what :meth:`predict_proba` gives. The log of an average over few paths is too low
+        on average, by half its relative variance, and so a perplexity from few draws is too high.
+
+        Examples
+        --------
+        >>> from econllm.datasets import simulate_careers
+        >>> panel = simulate_careers(40, 4, seed=1)
+        >>> fit = CAREER(training=Training(epochs=1)).fit(panel, seed=0)
+        >>> fit.forecast(panel, cutoff=2000, draws=5, seed=0).by_horizon.index.name
+        'records_ahead'
+        """
+        from econllm.career.forecast import forecast
+
+        return forecast(self.predictor, self._panel(data), cutoff, draws, seed, states=states, covariates=covariates)
 
     def summary(self) -> Table:
         """Describe the sample, the sizes and the training."""

@@ -1,5 +1,6 @@
 """Data to begin with: real and simulated careers, occupation titles, and readers of survey files."""
 
+from econllm.datasets.career_text import read_career_text, write_career_text
 from econllm.datasets.long import from_long
 from econllm.datasets.occ1990dd import load_occ1990dd
 from econllm.datasets.oracle import Oracle, OracleResults
@@ -17,6 +18,8 @@ __all__ = [
     "load_occ1990dd",
     "load_wage_panel",
     "nls_missing",
+    "read_career_text",
     "read_stata",
     "simulate_careers",
+    "write_career_text",
 ]

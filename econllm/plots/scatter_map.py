@@ -152,7 +152,8 @@ def _write_labels(figure: Figure, axes: Axes, places: np.ndarray, names: list[st
         away = (np.abs(offset) > sizes[i] / 2 + 1.5 * gap).any()
         nearest = tuple(np.clip(0.5 - offset / sizes[i], 0, 1))
         line = {"arrowstyle": "-", "color": GUIDE, "linewidth": 0.6, "shrinkA": 0, "shrinkB": size / 2}
+        arrow = {**line, "relpos": nearest} if away else None
         axes.annotate(
             names[i], tuple(places[i]), xytext=(offset[0], offset[1]), textcoords="offset points", ha="center",
-            va="center", fontsize=_FONT, parse_math=False, arrowprops={**line, "relpos": nearest} if away else None, path_effects=[halo],
+            va="center", fontsize=_FONT, parse_math=False, arrowprops=arrow, path_effects=[halo],
         )  # fmt: skip
