@@ -33,14 +33,14 @@ class Attention:
     person : hashable
         Whose career.
     records : tuple of str
-        Names of the records, such as "2003 | after Cook": the time, and the occupation before. That, with the
+        Names of the records, such as "2003 after Cook": the time, and the occupation before. That, with the
         covariates known at the time, is what the network reads in a record; its own occupation is what it predicts.
     weights : numpy.ndarray of float64, shape (layers, heads, records, records)
         How much record i (third axis) takes from record j (last axis). Zero for j > i; sums to one over j.
 
     Examples
     --------
-    >>> found = Attention(7, ("2000 | first record", "2001 | after Cook"), np.array([[[[1.0, 0.0], [0.3, 0.7]]]]))
+    >>> found = Attention(7, ("2000 first record", "2001 after Cook"), np.array([[[[1.0, 0.0], [0.3, 0.7]]]]))
     >>> found
     <Attention of person 7: 1 layers, 1 heads, 2 records>
     >>> found.frame()[["record", "looks_at", "weight"]].to_numpy().tolist()
@@ -185,9 +185,9 @@ def name_records(times: np.ndarray, last: np.ndarray, choices: ChoiceSet) -> tup
     Examples
     --------
     >>> name_records(np.array([2000.0, 2001.5]), np.array([0, 1]), ChoiceSet(["k"], ["Cook"]))
-    ('2000 | first record', '2001.5 | after Cook')
+    ('2000 first record', '2001.5 after Cook')
     """
     return tuple(
-        f"{plain_code(time)} | {f'after {choices.titles[code - 1]}' if code else 'first record'}"
+        f"{plain_code(time)} {f'after {choices.titles[code - 1]}' if code else 'first record'}"
         for time, code in zip(times, last, strict=True)
     )

@@ -19,7 +19,8 @@ from econllm.career.network import CareerNetwork, Shape
 from econllm.career.prediction import Predictor, Unseen
 from econllm.career.transfer import transfer
 from econllm.choices import ChoiceSet
-from econllm.encoders import resolve_encoder
+from econllm.encoders import SentenceEncoder, resolve_encoder
+from econllm.errors import DataError
 from econllm.options import Seed, resolve_device, resolve_seed
 from econllm.panel import CareerPanel
 from econllm.resampling import fingerprint
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from econllm.career.presets import Preset
 
 # Modules of the network that freeze=["embeddings"] keeps.
-_EMBEDDINGS = ("occupation", "covariates", "numbers", "times", "position", "title_input")
+_EMBEDDINGS = ("occupation", "covariates", "numbers", "bend", "times", "position", "title_input")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def estimate(
     coding = Coding.of(
         panel,
         gap=model.gap,
+        spell=model.spell,
         calendar=model.calendar,
         columns=model.covariates,
         like=None if start is None else start.predictor.coding,
@@ -105,7 +107,7 @@ def estimate(
         root,
         score=score,
         checkpoint=checkpoint,
-        description=_description(model, preset.training, sample, held) if checkpoint is not None else None,
+        description=_description(model, preset.training, sample, held, choices) if checkpoint is not None else None,
         precision=_precision(model.dtype, device),
         label="CAREER",
     )
@@ -126,6 +128,11 @@ def estimate(
 def union(choices: ChoiceSet, others: ChoiceSet) -> ChoiceSet:
     """The first choice set, then what only the second one has.
 
+    Raises
+    ------
+    DataError
+        If codes are of two types, or codes that differ have one title.
+
     Examples
     --------
     >>> union(ChoiceSet([1, 2]), ChoiceSet([2, 3])).codes
@@ -135,15 +142,32 @@ def union(choices: ChoiceSet, others: ChoiceSet) -> ChoiceSet:
     if not extra:
         return choices
     titles = [others.title(code) for code in extra]
-    return ChoiceSet([*choices.codes, *extra], [*choices.titles, *titles])
+    try:
+        return ChoiceSet([*choices.codes, *extra], [*choices.titles, *titles])
+    except DataError as error:
+        raise DataError(
+            f"start= has other occupations than the panel, and they cannot be put together: {error}"
+        ) from None
+
+
+def title_encoder(model: CAREER) -> SentenceEncoder | None:
+    """The encoder of titles: the model's own, else that of the model it starts from, which may have it from another."""
+    while model.titles is None and model.start is not None:
+        model = model.start.model
+    return None if model.titles is None else resolve_encoder(model.titles)
+
+
+def _one_encoder(a: SentenceEncoder | None, b: SentenceEncoder | None) -> bool:
+    """Whether two encoders give a text the same vector."""
+    names = ("model", "pooling", "max_tokens", "revision")
+    return all(getattr(a, name, None) == getattr(b, name, None) for name in names)
 
 
 def title_vectors(model: CAREER, choices: ChoiceSet) -> Tensor | None:
     """Vectors of the titles, of length one, shape (choices, length); None where titles are not read."""
-    titles = model.titles if model.titles is not None or model.start is None else model.start.model.titles
-    if titles is None:
+    encoder = title_encoder(model)
+    if encoder is None:
         return None
-    encoder = resolve_encoder(titles)
     if encoder.dtype == "auto":
         # A few hundred short texts take no time, and the same titles give the same vectors everywhere.
         encoder = replace(encoder, dtype="float32")
@@ -191,7 +215,8 @@ def _network(
         titles=0 if titles is None else titles.shape[1],
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
+        # torch.manual_seed would seed every GPU, too.
+        torch.default_generator.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
         network = CareerNetwork(shape, titles)
     unseen = torch.as_tensor(np.flatnonzero(~sample.seen))
     with torch.no_grad():
@@ -200,7 +225,8 @@ def _network(
         network.output.weight[unseen] = 0.0
     if model.start is not None:
         old = model.start.predictor
-        transfer(old.network, old.coding, old.choices, network, coding, choices)
+        same = _one_encoder(title_encoder(model.start.model), title_encoder(model))
+        transfer(old.network, old.coding, old.choices, network, coding, choices, one_encoder=same)
         for name, parameter in network.named_parameters():
             if part_of(name) in model.freeze:
                 parameter.requires_grad_(False)
@@ -258,9 +284,13 @@ def _precision(dtype: str, device: torch.device) -> torch.dtype | None:
     return None
 
 
-def _description(model: CAREER, training: Training, sample: _Sample, held: Careers | None) -> dict[str, Any]:
-    """What a checkpoint must agree with: the specification, and a digest of the data."""
-    arrays = [sample.weights]
+def _description(
+    model: CAREER, training: Training, sample: _Sample, held: Careers | None, choices: ChoiceSet
+) -> dict[str, Any]:
+    """What a checkpoint must agree with: the specification, and a digest of the data and of what it starts from."""
+    arrays = [sample.weights, *(np.array(texts, dtype=object) for texts in (choices.codes, choices.titles))]
+    if model.start is not None:
+        arrays += [values.cpu().numpy() for values in model.start.predictor.network.state_dict().values()]
     for careers in (sample.careers, held):
         if careers is not None:
             arrays += [careers.last, careers.outcome, careers.target, careers.factors, careers.numbers, careers.times]

@@ -16,7 +16,7 @@ from econllm.career.paths import Paths, Records, chunks, pick, uniforms
 from econllm.career.prediction import Predictor
 from econllm.career.simulate import check_paths, code_records
 from econllm.choices import ChoiceSet, plain_code
-from econllm.errors import DataError, OptionError, check_number, check_option, did_you_mean
+from econllm.errors import OptionError, check_number, check_option, did_you_mean
 from econllm.options import Seed, resolve_seed
 from econllm.panel import CareerPanel
 from econllm.sample import read_sample
@@ -79,10 +79,8 @@ class Forecast:
             Fact("Records forecast", p.n, ",d"),
             Fact("Perplexity", p.value, ".3f"),
         ]
-        found = self.by_horizon
-        ahead = [
-            Row(f"{i}", [found.at[i, "perplexity"], found.at[i, "std_error"], found.at[i, "n"]]) for i in found.index
-        ]
+        shown = self.by_horizon[["perplexity", "std_error", "n"]]
+        ahead = [Row(str(label), cells) for label, *cells in shown.itertuples(name=None)]
         panels = [Panel("Perplexity by records ahead", ahead)]
         notes = ["Probabilities are averages over simulated paths; standard errors are clustered by person."]
         if len(self.auc):
@@ -261,12 +259,12 @@ def _averages(
             paths = Paths(predictor, history, persons, some.stop - some.start, horizon)
             for s in range(horizon):
                 paths.read(plan[s].of(persons))
-                scores = paths.log_proba()
-                proba = np.exp(scores).sum(axis=1) / draws
-                realised[s, persons] += proba[np.arange(len(persons)), careers.outcome[later.rows[s, persons]]]
-                table[s, persons] += proba[:, named]
+                proba = paths.proba()
+                mean = proba.sum(axis=1) / draws
+                realised[s, persons] += mean[np.arange(len(persons)), careers.outcome[later.rows[s, persons]]]
+                table[s, persons] += mean[:, named]
                 if s + 1 < horizon:
-                    flat = scores.reshape(-1, scores.shape[2])
+                    flat = proba.reshape(-1, proba.shape[2])
                     uniform = uniforms(seed, persons, s, some)
                     paths.last = pick(flat, paths.last.ravel(), uniform.ravel()).reshape(uniform.shape) + 1
             bar.update(int(longest[persons].sum()) * (some.stop - some.start))
@@ -281,4 +279,6 @@ def _by(scores: np.ndarray, clusters: np.ndarray, groups: np.ndarray, name: Hash
         part = metrics.perplexity(scores[at], clusters[at])
         out[group] = (part.value, part.std_error, *part.conf_int, part.n, part.persons)
     columns = ["perplexity", "std_error", "lower", "upper", "n", "persons"]
-    return pd.DataFrame.from_dict(out, orient="index", columns=columns).rename_axis(name)
+    frame = pd.DataFrame.from_dict(out, orient="index", columns=columns)
+    frame.index.name = name
+    return frame

@@ -14,6 +14,7 @@ from econllm.errors import DataError, MissingColumnError, UnseenLevelError, did_
 from econllm.panel import CareerPanel
 
 GAP = "gap()"
+SPELL = "spell()"
 # Standardised numbers are cut here: one wage of a million must not decide what the network sees of it.
 _FARTHEST = 5.0
 # Calendar times beyond this many are described by a number alone.
@@ -51,7 +52,8 @@ class Number:
     Attributes
     ----------
     column : hashable
-        Column of the panel, or "gap()" for the time since the record before.
+        Column of the panel, "gap()" for the time since the record before, or "spell()" for the number of records in a
+        row with the last occupation.
     lagged : bool
         Whether the value of the record before is meant.
     mean, scale : float
@@ -83,7 +85,7 @@ class Coding:
     >>> panel = CareerPanel(df, "id", "year", "job", static=["sex"])
     >>> coding = Coding.of(panel, gap=True, calendar="learned")
     >>> [factor.column for factor in coding.factors], [number.column for number in coding.numbers], coding.times
-    (['sex'], ['gap()'], (2000.0, 2002.0))
+    (['sex'], ['gap()', 'year'], (2000.0, 2002.0))
     """
 
     factors: tuple[Factor, ...]
@@ -96,6 +98,7 @@ class Coding:
         panel: CareerPanel,
         *,
         gap: bool = True,
+        spell: bool = False,
         calendar: str | None = "learned",
         columns: Sequence[Hashable] | None = None,
         like: Coding | None = None,
@@ -110,6 +113,8 @@ class Coding:
             categorical columns are factors, all others numbers.
         gap : bool
             Whether the time since the record before is a number, too.
+        spell : bool
+            Whether the number of records in a row with the last occupation is one.
         calendar : {"learned", "number"} or None
             An effect for every time beside a slope, the slope alone, or nothing.
         columns : sequence of hashable, optional
@@ -151,6 +156,10 @@ class Coding:
         times = frame[panel.roles.time].to_numpy(np.float64)
         if gap:
             numbers.append(known.get((GAP, False)) or _number(GAP, False, _gaps(times, panel)[target], weights))
+        if spell:
+            outcome = panel.choices.positions(frame[panel.roles.occupation], str(panel.roles.occupation))
+            values = np.log1p(spells(outcome, panel.record_numbers))
+            numbers.append(known.get((SPELL, False)) or _number(SPELL, False, values[target], weights))
         if calendar is not None:
             name = panel.roles.time
             numbers.append(known.get((name, False)) or _number(name, False, times[target], weights))
@@ -211,7 +220,7 @@ class Coding:
             outcome=outcome,
             target=panel.is_target,
             factors=self._codes(frame, panel),
-            numbers=self._values(frame, panel, times),
+            numbers=self._values(frame, panel, times, outcome),
             times=nearest(times, self.times),
         )
 
@@ -220,7 +229,7 @@ class Coding:
         static, dynamic = roles.of_records
         parts: list[Factor | Number] = [*self.factors, *self.numbers]
         for part in parts:
-            known = roles.lagged if part.lagged else (GAP, roles.time, *static, *dynamic)
+            known = roles.lagged if part.lagged else (GAP, SPELL, roles.time, *static, *dynamic)
             if part.column not in known:
                 kind = "lagged" if part.lagged else "static or dynamic"
                 raise MissingColumnError(
@@ -237,11 +246,13 @@ class Coding:
             out[:, j] = code + offset
         return out
 
-    def _values(self, frame: pd.DataFrame, panel: CareerPanel, times: np.ndarray) -> np.ndarray:
+    def _values(self, frame: pd.DataFrame, panel: CareerPanel, times: np.ndarray, outcome: np.ndarray) -> np.ndarray:
         out = np.zeros((len(frame), self.columns), dtype=np.float32)
         for j, number in enumerate(self.numbers):
             if number.column == GAP:
                 values = _gaps(times, panel)
+            elif number.column == SPELL:
+                values = np.log1p(spells(outcome, panel.record_numbers))
             elif number.lagged:
                 values = _lag(frame[number.column], panel)
             else:
@@ -364,6 +375,26 @@ def nearest(times: np.ndarray, known: Sequence[float]) -> np.ndarray:
     right = np.minimum(right, len(grid) - 1)
     left = np.maximum(right - 1, 0)
     out: np.ndarray = np.where(times - grid[left] <= grid[right] - times, left, right).astype(np.int64)
+    return out
+
+
+def spells(outcome: np.ndarray, record: np.ndarray) -> np.ndarray:
+    """Number of records in a row with the last occupation, before each record; nan at first records.
+
+    Parameters
+    ----------
+    outcome, record : numpy.ndarray, shape (records,)
+        Occupations, and positions 1, 2, ... of the records within their persons.
+
+    Examples
+    --------
+    >>> spells(np.array([5, 5, 7, 7]), np.array([1, 2, 3, 4])).tolist()
+    [nan, 1.0, 2.0, 1.0]
+    """
+    begins = (record == 1) | (outcome != np.roll(outcome, 1))
+    place = np.arange(len(outcome))
+    length = place - np.maximum.accumulate(np.where(begins, place, 0)) + 1
+    out: np.ndarray = np.where(record > 1, np.roll(length, 1), np.nan)
     return out
 
 

@@ -57,6 +57,8 @@ class CAREER(Estimator):
         Calendar time: a slope and an effect of every time (of the nearest one for times never seen), or the slope.
     gap : bool
         Use the time since the record before.
+    spell : bool
+        Use the number of records in a row with the last occupation.
     history_dropout : float
         Share of persons in every update whose earlier records are hidden at random; above zero for
         :meth:`CAREERResults.rationale`.
@@ -87,9 +89,9 @@ class CAREER(Estimator):
     -----
     h1 = e(last occupation) + e(static) + e(dynamic) + e(time), causal pre-norm blocks, then P(move) = sigmoid(eta' h)
     and P(y | move) = softmax of b_y' h over the other occupations; at a first record a softmax over all (Vafa et al.,
-    arXiv 2202.08370). Categories are embedded, numbers standardised (cut at five standard deviations) and mapped
-    linearly; a missing value has an embedding of its own. Lagged columns enter from the record before. Unlike the
-    public code's, probabilities of a row sum to one over the choice set.
+    arXiv 2202.08370). Categories are embedded; numbers are standardised, cut at five standard deviations, and mapped by
+    two layers; a missing value has an indicator or an embedding of its own. Lagged columns enter from the record
+    before. Unlike the public code's, probabilities of a row sum to one over the choice set.
 
     Examples
     --------
@@ -113,6 +115,7 @@ class CAREER(Estimator):
     position: Position | None = "learned"
     calendar: Calendar | None = "learned"
     gap: bool = True
+    spell: bool = False
     history_dropout: float = 0.0
     start: CAREERResults | None = field(default=None, compare=False)
     freeze: tuple[int | str, ...] = ()
@@ -132,7 +135,7 @@ class CAREER(Estimator):
             if getattr(self, name) is not None:
                 _check_share(name, getattr(self, name))
         check_number("pseudo_count", self.pseudo_count, above=0)
-        for name in ("two_stage", "returns", "gap", "weighted"):
+        for name in ("two_stage", "returns", "gap", "spell", "weighted"):
             check_option(name, getattr(self, name), [True, False])
         check_option("position", self.position, ["learned", "sinusoidal", None])
         check_option("calendar", self.calendar, ["learned", "number", None])
@@ -141,12 +144,11 @@ class CAREER(Estimator):
             raise OptionError(refusal("titles", self.titles, "not allowed", "give 'minilm', an encoder or None"))
         if self.training is not None and not isinstance(self.training, Training):
             raise OptionError(refusal("training", self.training, "not allowed", "give Training(...) or None"))
-        for name in ("covariates", "freeze"):
-            value = getattr(self, name)
-            if isinstance(value, str):
-                raise OptionError(f"{name}={value!r} is one text; give a list, [{value!r}].")
-            if value is not None:
-                object.__setattr__(self, name, tuple(value))
+        if not isinstance(self.device, str):
+            raise OptionError(refusal("device", self.device, "not a device", "use 'auto', 'cpu', 'cuda' or 'mps'"))
+        object.__setattr__(self, "freeze", _names("freeze", self.freeze))
+        if self.covariates is not None:
+            object.__setattr__(self, "covariates", _names("covariates", self.covariates))
         self._check_start()
 
     def _check_start(self) -> None:
@@ -285,6 +287,17 @@ def career_panel(data: Data | None) -> CareerPanel:
     if not isinstance(data, CareerPanel):
         raise DataError(f"CAREER follows careers: give a CareerPanel, not a {type(data).__name__}.")
     return data
+
+
+def _names(name: str, value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        raise OptionError(f"{name}={value!r} is one text; give a list, [{value!r}].")
+    if not isinstance(value, list | tuple | pd.Index):
+        raise OptionError(refusal(name, value, "not allowed", "give a list"))
+    twice = [v for i, v in enumerate(value) if v in value[:i]]
+    if twice:
+        raise OptionError(f"{name} names {twice[0]!r} twice.")
+    return tuple(value)
 
 
 def _check_share(name: str, value: Any) -> None:

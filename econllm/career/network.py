@@ -134,7 +134,8 @@ class CareerNetwork(nn.Module):
         d = shape.dim
         self.occupation = nn.Embedding(shape.choices + 1, d)
         self.covariates = nn.Embedding(max(shape.levels, 1), d)
-        self.numbers = nn.Linear(max(shape.numbers, 1), d, bias=False)
+        # Two maps with a bend between: effects of hours and wages are far from linear.
+        self.numbers, self.bend = nn.Linear(max(shape.numbers, 1), d), nn.Linear(d, d, bias=False)
         self.times = nn.Embedding(max(shape.times, 1), d)
         self.position = nn.Embedding(_POSITIONS, d) if shape.position == "learned" else None
         self.blocks = nn.ModuleList(Block(d, shape.heads, shape.ffn, shape.dropout) for _ in range(shape.layers))
@@ -148,6 +149,8 @@ class CareerNetwork(nn.Module):
         self.title_output = nn.Linear(shape.titles, d, bias=False) if shape.titles else None
         self.register_buffer("titles", titles, persistent=False)
         self._initialise()
+        # Whatever number type new tensors have by default: inputs are float32.
+        self.float()
 
     def _initialise(self) -> None:
         for module in self.modules():
@@ -186,7 +189,7 @@ class CareerNetwork(nn.Module):
             flat = batch.factors.reshape(persons * records, -1)
             x = x + functional.embedding_bag(flat, self.covariates.weight, mode="sum").view_as(x)
         if self.shape.numbers:
-            x = x + self.numbers(batch.numbers)
+            x = x + self.bend(functional.gelu(self.numbers(batch.numbers)))
         if self.shape.times:
             x = x + self.times(batch.times)
         if self.shape.position is not None:
@@ -198,7 +201,9 @@ class CareerNetwork(nn.Module):
         if self.position is not None:
             return functional.embedding(place.clamp(max=_POSITIONS - 1), self.position.weight)
         half = (self.shape.dim + 1) // 2
-        rate = torch.exp(-math.log(10_000) * torch.arange(half, device=place.device) / max(half - 1, 1))
+        rate = torch.exp(
+            -math.log(10_000) * torch.arange(half, device=place.device, dtype=torch.float32) / max(half - 1, 1)
+        )
         angle = place[..., None] * rate
         return torch.cat([angle.sin(), angle.cos()], dim=-1)[..., : self.shape.dim]
 
@@ -214,7 +219,8 @@ class CareerNetwork(nn.Module):
         for block in self.blocks:
             x, pair = block(x, mask)
             memory.append(pair)
-        return self.norm(x), memory
+        # Without dropout here, weights of rare destinations fit what is peculiar to a few persons.
+        return self.dropout(self.norm(x)), memory
 
     def head(self, hidden: Tensor, person: Tensor, record: Tensor, last: Tensor, keep: Tensor | None = None) -> Scores:
         """Log odds of moving, and logits of destinations, of some records.

@@ -162,7 +162,7 @@ class OccupationEmbeddings:
             places.loc[codes, "title"].tolist(),
             groups=None if members is None else [members[code] for code in codes],
             path=path,
-            title=f"Occupations by their {self.kind} vectors (two components, {share:.0%} of the variance)",
+            title=f"Occupations by {self.kind} vectors ({share:.0%} of the variance)",
             show=show,
         )
 

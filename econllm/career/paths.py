@@ -125,13 +125,15 @@ class Paths:
         before = (query @ history_keys.transpose(2, 3)).masked_fill(~self._real[:, None, None], -math.inf)
         own = (query * keys).sum(-1).permute(1, 2, 3, 0)
         weights = (torch.cat([before, own], dim=3) / math.sqrt(query.shape[-1])).softmax(dim=3)
-        before, own = weights.split([before.shape[3], own.shape[3]], dim=3)
-        return before @ history_values + (own.permute(3, 0, 1, 2)[..., None] * values).sum(0)
+        records = before.shape[3]
+        own = weights[..., records:].permute(3, 0, 1, 2)
+        out: Tensor = weights[..., :records] @ history_values + (own[..., None] * values).sum(0)
+        return out
 
-    def log_proba(self) -> np.ndarray:
-        """Log probability of the occupation of the record that was read, float64, shape (persons, draws, choices)."""
+    def proba(self) -> np.ndarray:
+        """Probability of every occupation in the record that was read, float64, shape (persons, draws, choices)."""
         everywhere = np.ones(self.last.shape, dtype=bool)
-        return self._log_proba(everywhere).reshape(*self.last.shape, -1)
+        return self._proba(everywhere).reshape(*self.last.shape, -1)
 
     def draw(self, uniform: np.ndarray) -> np.ndarray:
         """Draw occupations of the record that was read; paths that stay need no softmax.
@@ -151,15 +153,16 @@ class Paths:
             goes = uniform >= np.exp(-softplus(self._move))
         out = self.last - 1
         if goes.any():
-            out[goes] = pick(self._log_proba(goes), self.last[goes], uniform[goes])
+            out[goes] = pick(self._proba(goes), self.last[goes], uniform[goes])
         return out
 
-    def _log_proba(self, wanted: np.ndarray) -> np.ndarray:
-        """Log probabilities of some paths, shape (rows, choices)."""
+    def _proba(self, wanted: np.ndarray) -> np.ndarray:
+        """Probabilities of some paths, shape (rows, choices)."""
         move = self._move[wanted] if self.network.shape.two_stage else None
         with torch.inference_mode():
             logits = self._destinations(torch.as_tensor(wanted).to(self.predictor.device)).double().cpu().numpy()
-        return combine(logits, move, self.last[wanted], self.predictor.unseen)
+        scores = combine(logits, move, self.last[wanted], self.predictor.unseen)
+        return np.exp(scores, out=scores)
 
     def _destinations(self, wanted: Tensor) -> Tensor:
         """Logits of destinations of some paths, as in :meth:`CareerNetwork.destinations`."""
@@ -177,13 +180,13 @@ class Paths:
         return logits.scatter_add_(1, places[wanted], own[wanted])
 
 
-def pick(log_proba: np.ndarray, last: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+def pick(proba: np.ndarray, last: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """Draw from distributions by inversion, the last occupation first and the others in order.
 
     Parameters
     ----------
-    log_proba : numpy.ndarray of float64, shape (rows, choices)
-        Log probabilities.
+    proba : numpy.ndarray of float64, shape (rows, choices)
+        Probabilities.
     last : numpy.ndarray of int64, shape (rows,)
         Last occupation, plus one.
     uniform : numpy.ndarray of float64, shape (rows,)
@@ -196,21 +199,19 @@ def pick(log_proba: np.ndarray, last: np.ndarray, uniform: np.ndarray) -> np.nda
 
     Examples
     --------
-    >>> table = np.log([[0.25, 0.5, 0.25]] * 3)
+    >>> table = np.array([[0.25, 0.5, 0.25]] * 3)
     >>> pick(table, np.array([2, 2, 2]), np.array([0.49, 0.51, 0.9])).tolist()
     [1, 0, 2]
     """
-    rows, own = np.arange(len(last)), last - 1
-    others = np.exp(log_proba)
-    stay = others[rows, own]
-    others[rows, own] = 0.0
-    ladder = others.cumsum(axis=1)
-    out = own.copy()
-    goes = (uniform >= stay) & (ladder[:, -1] > 0)
-    share = (uniform[goes] - stay[goes]) / (1 - stay[goes])
+    out: np.ndarray = last - 1
+    stay = proba[np.arange(len(last)), out]
+    goes = np.flatnonzero(uniform >= stay)
+    others = proba[goes]
+    others[np.arange(len(goes)), out[goes]] = 0.0
+    ladder = others.cumsum(axis=1, out=others)
     # Below the top in spite of rounding, so that nothing of probability zero is drawn.
-    height = np.minimum(share, 1 - 2.0**-50) * ladder[goes, -1]
-    out[goes] = (height[:, None] >= ladder[goes]).sum(axis=1)
+    share = np.minimum((uniform[goes] - stay[goes]) / (1 - stay[goes]), 1 - 2.0**-50)
+    out[goes] = ((share * ladder[:, -1])[:, None] >= ladder).sum(axis=1)
     return out
 
 

@@ -51,7 +51,8 @@ class Unseen:
         """
         positions = np.flatnonzero(~seen)
         mass = pseudo_count * len(positions)
-        return cls(positions, mass / (records + mass) if mass else 0.0)
+        # A sample of stays alone says as little about the destinations that it has seen: they keep one record's weight.
+        return cls(positions, mass / (max(records, 1) + mass))
 
 
 @dataclass(frozen=True)

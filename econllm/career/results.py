@@ -160,7 +160,9 @@ class CAREERResults(Results):
 
         return attention_of(self.predictor, self._panel(data), person)
 
-    def rationale(self, data: Data, row: Hashable, target: Hashable | None = None) -> Rationale:
+    def rationale(
+        self, data: Data, row: Hashable, target: Hashable | None = None, *, given_move: bool = False
+    ) -> Rationale:
         """Find few records that suffice to make what happened the most probable occupation.
 
         Parameters
@@ -171,6 +173,9 @@ class CAREERResults(Results):
             Label of the row, as in ``panel.index``.
         target : int or str, optional
             Code or title of another occupation to explain than the one that happened.
+        given_move : bool
+            Compare destinations only, given that the last occupation is left. In a yearly survey staying is nearly
+            always most probable, so that a move is seldom explained otherwise.
 
         Returns
         -------
@@ -180,7 +185,8 @@ class CAREERResults(Results):
         Raises
         ------
         OptionError
-            If the model was fitted with ``history_dropout=0``: its network has never seen hidden records.
+            If the model was fitted with ``history_dropout=0``: its network has never seen hidden records. If
+            `given_move` and the occupation is the last one, or there is none.
         DataError
             If the row is not in the panel, or the occupation not in the choice set.
 
@@ -199,11 +205,11 @@ class CAREERResults(Results):
         >>> panel = simulate_careers(40, 4, seed=1)
         >>> fit = CAREER(history_dropout=0.5, training=Training(epochs=1)).fit(panel, seed=0)
         >>> fit.rationale(panel, panel.index[3]).records
-        6
+        4
         """
         from econllm.career.rationale import rationale_of
 
-        return rationale_of(self.predictor, self.model, self._panel(data), row, target)
+        return rationale_of(self.predictor, self.model, self._panel(data), row, target, given_move)
 
     def occupation_embeddings(self, kind: Kind = "input") -> OccupationEmbeddings:
         """Vectors of occupations, with nearest neighbours and a map.

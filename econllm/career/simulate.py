@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from econllm.career.batches import Store
-from econllm.career.inputs import GAP, Careers, Coding, factor_codes, nearest, standardise
+from econllm.career.inputs import GAP, Coding, factor_codes, nearest, standardise
 from econllm.career.paths import Paths, Records, chunks, uniforms
 from econllm.career.prediction import Predictor
 from econllm.choices import ChoiceSet
@@ -192,17 +192,16 @@ class _Moved:
     draws: slice
 
     def __post_init__(self) -> None:
-        roles = self.panel.roles
+        roles, now = self.panel.roles, self.frame
         static, dynamic = roles.of_records
-        many = self.draws.stop - self.draws.start
+        numbers = np.arange(self.draws.start, self.draws.stop) + 1
+        path = np.repeat(np.arange(len(now)), len(numbers))
         self._free = [*static, *dynamic, *roles.lagged]
-        columns = dict.fromkeys([roles.person, roles.time, *self._free])
-        frame = self.frame[list(columns)].iloc[np.repeat(np.arange(len(self.frame)), many)].reset_index(drop=True)
-        place = list(frame.columns).index(roles.time)
-        frame.insert(place, STEP, 0)
-        numbers = np.tile(np.arange(self.draws.start, self.draws.stop) + 1, len(self.frame))
-        frame.insert(place, DRAW, numbers)
-        self.frame = frame
+        held = now[self._free].iloc[path].reset_index(drop=True)
+        begin = {roles.person: now[roles.person].iloc[path].array, DRAW: np.tile(numbers, len(now))}
+        # Step, time and last occupation are put in at every step.
+        begin |= dict.fromkeys((STEP, roles.time, LAST), 0)
+        self.frame = pd.concat([pd.DataFrame(begin), held], axis=1)
 
     def move(self, step: int, times: pd.Series, labels: pd.Series, last: np.ndarray) -> pd.DataFrame:
         """Call the function for the records of one step, and check what it gives back."""
@@ -213,7 +212,7 @@ class _Moved:
         given[LAST] = labels.iloc[last.ravel() - 1].array
         moved = self.function(given.copy())
         self._check(moved, given, step)
-        self.frame = moved.drop(columns=LAST)
+        self.frame = moved
         return moved
 
     def _check(self, moved: object, given: pd.DataFrame, step: int) -> None:

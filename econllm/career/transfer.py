@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ def transfer(
     target: CareerNetwork,
     coding: Coding,
     choices: ChoiceSet,
+    *,
+    one_encoder: bool = True,
 ) -> None:
     """Copy what two networks share into the second one.
 
@@ -33,26 +36,32 @@ def transfer(
         New; changed in place.
     coding, choices : Coding, ChoiceSet
         What its inputs and outputs mean.
+    one_encoder : bool
+        Whether the vectors of titles, where both have them, are of one encoder, so that a map of one is a map of the
+        other.
 
     Notes
     -----
     Occupations are matched by code, covariates by column and level, numbers by column, times by value. What the source
     does not know starts without effect; occupations that it does not know keep their new start. A source whose
-    occupations borrow from their titles hands on the sum of both parts to a network without titles.
+    occupations borrow from their titles hands on the sum of both parts to a network without titles, or with those of
+    another encoder.
     """
+    # They may be on different devices.
+    source = copy.deepcopy(source).to(target.output.weight.device)
     with torch.no_grad():
         for name in ("blocks", "norm", "move", "ask", "answer", "position"):
             _copy(getattr(source, name), getattr(target, name))
         there, here = _shared(source_choices.codes, choices.codes)
-        table, weight = source.occupation.weight, source.output.weight
-        if target.title_input is None or target.title_output is None:
-            table, weight = source.occupations(), source.outputs()
-        elif source.title_input is None or source.title_output is None:
-            target.title_input.weight.zero_()
-            target.title_output.weight.zero_()
-        else:
+        if one_encoder and source.shape.titles and target.shape.titles:
+            table, weight = source.occupation.weight, source.output.weight
             _copy(source.title_input, target.title_input)
             _copy(source.title_output, target.title_output)
+        else:
+            table, weight = source.occupations(), source.outputs()
+            for new in (target.title_input, target.title_output):
+                if new is not None:
+                    new.weight.zero_()
         target.occupation.weight[here + 1] = table[there + 1]
         target.occupation.weight[0] = table[0]
         target.output.weight[here] = weight[there]
@@ -96,6 +105,8 @@ def _matched_levels(source: Coding, target: Coding) -> list[tuple[Tensor, Tensor
 def _copy_numbers(source: CareerNetwork, source_coding: Coding, target: CareerNetwork, coding: Coding) -> None:
     """Copy coefficients of values and of their missing indicators; both networks standardise alike."""
     target.numbers.weight.zero_()
+    target.numbers.bias.copy_(source.numbers.bias)
+    target.bend.weight.copy_(source.bend.weight)
     there, here = _shared(source_coding.numbers, coding.numbers)
     target.numbers.weight[:, here] = source.numbers.weight[:, there]
     there, here = there + len(source_coding.numbers), here + len(coding.numbers)

@@ -136,7 +136,8 @@ def _embedded(c, at, inputs, s, w):
     if c.factors.shape[1]:
         x = x + w["covariates.weight"][c.factors[at]].sum(axis=1)
     if c.numbers.shape[1]:
-        x = x + c.numbers[at].astype(np.float64) @ w["numbers.weight"].T
+        bent = c.numbers[at].astype(np.float64) @ w["numbers.weight"].T + w["numbers.bias"]
+        x = x + _gelu(bent) @ w["bend.weight"].T
     if s.times:
         x = x + w["times.weight"][c.times[at]]
     if s.position == "learned":
@@ -164,8 +165,11 @@ def _block(x, w, heads):
             mixed[t, at] = share @ value[: t + 1, at]
     x = x + mixed @ w["out.weight"].T + w["out.bias"]
     up = _norm(x, w["before_ffn.weight"], w["before_ffn.bias"]) @ w["up.weight"].T + w["up.bias"]
-    up = up * (1 + special.erf(up / math.sqrt(2))) / 2
-    return x + up @ w["down.weight"].T + w["down.bias"]
+    return x + _gelu(up) @ w["down.weight"].T + w["down.bias"]
+
+
+def _gelu(x):
+    return x * (1 + special.erf(x / math.sqrt(2))) / 2
 
 
 def _row(logits, move, last, predictor):

@@ -70,7 +70,7 @@ def test_records_are_named_by_the_occupation_before():
     df = pd.DataFrame({"id": 1, "year": [2000, 2001, 2003], "job": [10, 20, 10]})
     data = el.CareerPanel(df, "id", "year", "job", titles={10: "Cook", 20: "Clerk"})
     fit = el.CAREER(layers=1, dim=8, heads=2, training=el.Training(epochs=1)).fit(data, seed=0)
-    assert fit.attention(data, 1).records == ("2000 | first record", "2001 | after Cook", "2003 | after Clerk")
+    assert fit.attention(data, 1).records == ("2000 first record", "2001 after Cook", "2003 after Clerk")
 
 
 def test_histories_that_are_not_predicted_are_looked_at_too(result):
