@@ -223,7 +223,7 @@ class _Later:
 def _plan(predictor: Predictor, panel: CareerPanel, later: _Later, realised: bool) -> list[Records]:
     """New records of every step: their own times, covariates of the last known record, or their own ones."""
     frame = panel.to_frame(history=True)
-    times = frame[panel.roles.time].to_numpy(np.float64)
+    times = frame[panel.roles.time]
     held = frame.iloc[later.rows[0] - 1]
     out = []
     for rows in later.rows:
@@ -232,7 +232,7 @@ def _plan(predictor: Predictor, panel: CareerPanel, later: _Later, realised: boo
             now = frame.iloc[rows].copy()
             for column in panel.roles.lagged:
                 now[column] = held[column].array
-        out.append(code_records(predictor.coding, now, panel.roles.time, times[rows], times[rows - 1]))
+        out.append(code_records(predictor.coding, now, panel.roles.time, times.iloc[rows], times.iloc[rows - 1]))
     return out
 
 

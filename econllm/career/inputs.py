@@ -149,7 +149,7 @@ class Coding:
         for column in covariates if columns is None else columns:
             lagged = column in panel.roles.lagged
             if isinstance(frame[column].dtype, pd.CategoricalDtype):
-                factors.append(Factor(column, lagged, tuple(plain_code(v) for v in panel.levels[column])))
+                factors.append(Factor(column, lagged, tuple(_level(v) for v in panel.levels[column])))
             else:
                 values = _lag(frame[column], panel) if lagged else as_numbers(frame[column])
                 numbers.append(known.get((column, lagged)) or _number(column, lagged, values[target], weights))
@@ -311,7 +311,8 @@ def factor_codes(values: pd.Series, factor: Factor) -> np.ndarray:
     [2, 0]
     """
     plain = values.astype(object)
-    codes: np.ndarray = pd.Index(factor.levels, dtype=object).get_indexer(pd.Index(plain)) + 1
+    distinct = {value: _level(value) for value in plain.dropna().unique()}
+    codes: np.ndarray = pd.Index(factor.levels, dtype=object).get_indexer(pd.Index(plain.map(distinct))) + 1
     unknown = (codes == 0) & plain.notna().to_numpy()
     if unknown.any():
         found = plain[unknown].unique()
@@ -396,6 +397,12 @@ def spells(outcome: np.ndarray, record: np.ndarray) -> np.ndarray:
     length = place - np.maximum.accumulate(np.where(begins, place, 0)) + 1
     out: np.ndarray = np.where(record > 1, np.roll(length, 1), np.nan)
     return out
+
+
+def _level(value: Any) -> Any:
+    """A level as it can be saved: intervals of pandas.cut and the like become text."""
+    plain = plain_code(value)
+    return plain if isinstance(plain, str | int | float | bool) else str(plain)
 
 
 def _number(column: Hashable, lagged: bool, values: np.ndarray, weights: np.ndarray | None) -> Number:

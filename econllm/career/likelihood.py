@@ -50,7 +50,7 @@ def negative_log_likelihood(
         total = total + (w * functional.softplus(sign * log_odds)).masked_fill(first, 0.0).sum()
         goes = ~stay
     person, record, last, y, w = (part[goes] for part in (person, record, last, y, w))
-    logits = network.destinations(hidden[person, record], hidden, person, record, batch.last, batch.keep).float()
+    logits = network.destinations(hidden, person, record, batch.last, batch.keep).float()
     if seen is not None:
         logits = logits.masked_fill(~seen, -torch.inf)
     if network.move is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -117,7 +117,7 @@ class CAREER(Estimator):
     gap: bool = True
     spell: bool = False
     history_dropout: float = 0.0
-    start: CAREERResults | None = field(default=None, compare=False)
+    start: CAREERResults | None = None
     freeze: tuple[int | str, ...] = ()
     training: Training | None = None
     weighted: bool = False
@@ -297,7 +297,8 @@ def _names(name: str, value: Any) -> tuple[Any, ...]:
     twice = [v for i, v in enumerate(value) if v in value[:i]]
     if twice:
         raise OptionError(f"{name} names {twice[0]!r} twice.")
-    return tuple(value)
+    # A column with a name of several parts is a list where it was saved.
+    return tuple(tuple(v) if isinstance(v, list) else v for v in value)
 
 
 def _check_share(name: str, value: Any) -> None:

@@ -238,21 +238,22 @@ class CareerNetwork(nn.Module):
         """
         h = hidden[person, record]
         move = h.new_zeros(len(h)) if self.move is None else self.move(h)[:, 0]
-        return Scores(move, self.destinations(h, hidden, person, record, last, keep))
+        return Scores(move, self.destinations(hidden, person, record, last, keep))
 
     def destinations(
-        self, h: Tensor, hidden: Tensor, person: Tensor, record: Tensor, last: Tensor, keep: Tensor | None
+        self, hidden: Tensor, person: Tensor, record: Tensor, last: Tensor, keep: Tensor | None = None
     ) -> Tensor:
-        """Logits of destinations, shape (rows, choices)."""
-        logits = functional.linear(h, self.outputs(), self.output.bias)
+        """Logits of destinations, shape (rows, choices); arguments as in `head`."""
+        logits = functional.linear(hidden[person, record], self.outputs(), self.output.bias)
         if self.ask is None or self.answer is None:
             return logits
         places = torch.arange(last.shape[1], device=last.device)
         seen = (places[None] <= record[:, None]) & (last[person] > 0)
         if keep is not None:
             seen = seen & (keep[person] | (places[None] == record[:, None]))
-        score = (self.ask(h)[:, None] * self.answer(hidden)[person]).sum(-1) / math.sqrt(self.shape.dim)
-        return logits.scatter_add(1, (last[person] - 1).clamp(min=0), score * seen)
+        # Of all pairs of records of a person, because these take less memory than the vectors of the pairs wanted.
+        score = self.ask(hidden) @ self.answer(hidden).transpose(1, 2) / math.sqrt(self.shape.dim)
+        return logits.scatter_add(1, (last[person] - 1).clamp(min=0), score[person, record] * seen)
 
 
 def visible(keep: Tensor) -> Tensor:

@@ -162,7 +162,8 @@ class Paths:
         with torch.inference_mode():
             logits = self._destinations(torch.as_tensor(wanted).to(self.predictor.device)).double().cpu().numpy()
         scores = combine(logits, move, self.last[wanted], self.predictor.unseen)
-        return np.exp(scores, out=scores)
+        out: np.ndarray = np.exp(scores, out=scores)
+        return out
 
     def _destinations(self, wanted: Tensor) -> Tensor:
         """Logits of destinations of some paths, as in :meth:`CareerNetwork.destinations`."""

@@ -153,12 +153,17 @@ class Predictor:
 
     def move_proba(self, panel: CareerPanel) -> np.ndarray:
         """Probability of leaving the last occupation, float64, shape (n,); nan at first records."""
-        out = np.empty(len(panel))
-        for part in self.walk(self.coding.read(panel, self.choices)):
-            last = part.batch.last[part.person, part.record].cpu().numpy()
-            with torch.inference_mode():
-                move = _float64(self.network.head(part.hidden, part.person, part.record, part.batch.last).move)
-            out[part.rows] = np.where(last > 0, np.exp(-softplus(-move)), np.nan)
+        careers = self.coding.read(panel, self.choices)
+        last = careers.last[careers.target]
+        out = np.empty(len(last))
+        if self.network.move is None:
+            out = 1 - np.exp(self.log_proba(panel)[np.arange(len(last)), np.maximum(last - 1, 0)])
+        else:
+            for part in self.walk(careers):
+                with torch.inference_mode():
+                    move = _float64(self.network.move(part.hidden[part.person, part.record])[:, 0])
+                out[part.rows] = np.exp(-softplus(-move))
+        out[last == 0] = np.nan
         return out
 
     def represent(self, panel: CareerPanel) -> np.ndarray:

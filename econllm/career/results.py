@@ -16,6 +16,7 @@ from econllm.choices import ChoiceSet
 from econllm.errors import DataError
 from econllm.options import Seed
 from econllm.panel import CareerPanel
+from econllm.resampling import fingerprint
 from econllm.sample import Data
 from econllm.tables import Column, Fact, Row, Table
 from econllm.training import History
@@ -72,6 +73,12 @@ class CAREERResults(Results):
 
         return dict.fromkeys(self.model.automatic, preset_for(self.info.rows))
 
+    def __repr__(self) -> str:
+        # A model that starts from this one is told from others by what it starts from.
+        weights = self.predictor.network.state_dict().values()
+        digest = fingerprint(*(values.cpu().numpy() for values in weights))[:8]
+        return f"<CAREERResults of {self.model!r}: {self.info.rows:,} rows, weights {digest}>"
+
     def log_proba(self, data: Data) -> np.ndarray:
         """Log probability of every occupation, shape (n, choices), in nats."""
         return self.predictor.log_proba(self._panel(data))
@@ -96,12 +103,7 @@ class CAREERResults(Results):
             Missing at first records, which have nothing to leave.
         """
         panel = self._panel(data)
-        if self.model.two_stage:
-            values = self.predictor.move_proba(panel)
-        else:
-            last = self.predictor.coding.read(panel, self.choices).last[panel.is_target]
-            stay = np.exp(self.predictor.log_proba(panel)[np.arange(len(last)), np.maximum(last - 1, 0)])
-            values = np.where(last > 0, 1 - stay, np.nan)
+        values = self.predictor.move_proba(panel)
         return pd.Series(values, index=panel.index, name="move_proba")
 
     def transform(self, data: Data) -> pd.DataFrame:

@@ -40,38 +40,31 @@ def simulate(
         advice = "give a function that takes and returns a data frame, or None to hold them"
         raise OptionError(refusal("covariates", covariates, "no function", advice))
     _check_names(panel)
-    frame = panel.to_frame(history=True)
+    frame, time = panel.to_frame(history=True), panel.roles.time
     careers = predictor.coding.read(panel, predictor.choices)
-    ends = careers.starts + careers.lengths - 1
-    begin = frame[panel.roles.time].to_numpy(np.float64)[ends]
+    now = frame.iloc[careers.starts + careers.lengths - 1]
     length = median_gap(panel) if step is None else step
     check_number("step", length, above=0)
-    now = frame.iloc[ends]
-    times = [begin + length * s for s in range(horizon + 1)]
-    coding, time, root = predictor.coding, panel.roles.time, resolve_seed(seed)
-    plan = [code_records(coding, now, time, times[s + 1], times[s]) for s in range(horizon)]
-    labels = occupation_labels(panel, predictor.choices)
-    printed = [_as(t, frame[time]) for t in times]
+    root, labels = resolve_seed(seed), occupation_labels(panel, predictor.choices)
+    times = [_times(now[time], length * s) for s in range(horizon + 1)]
+    plan = [code_records(predictor.coding, now, time, times[s + 1], times[s]) for s in range(horizon)]
     history = Store.of(careers, predictor.device)
     out = np.empty((horizon, len(careers), draws), dtype=np.int32)
     order = np.argsort(careers.lengths, kind="stable")
     with tqdm(total=out.size, desc="simulation", unit=" records", disable=None, leave=False) as bar:
         for persons, some in chunks(order, careers.lengths, draws, horizon, predictor.network.shape):
             paths = Paths(predictor, history, persons, some.stop - some.start, horizon)
-            moved = None if covariates is None else _Moved(covariates, panel, now.iloc[persons], some)
+            moved = None
+            if covariates is not None:
+                part = [whole.iloc[persons] for whole in times]
+                moved = _Moved(covariates, predictor.coding, panel, labels, part, now.iloc[persons], some)
             for s in range(horizon):
-                if moved is None:
-                    records = plan[s].of(persons)
-                else:
-                    moving = moved.move(s + 1, printed[s + 1].iloc[persons], labels, paths.last)
-                    whens = (np.repeat(times[at][persons], paths.last.shape[1]) for at in (s + 1, s))
-                    records = code_records(coding, moving, time, *whens).reshape(*paths.last.shape)
-                paths.read(records)
+                paths.read(plan[s].of(persons) if moved is None else moved.records(s + 1, paths.last))
                 drawn = paths.draw(uniforms(root, persons, s, some))
                 out[s, persons, some] = drawn
                 paths.last = drawn + 1
                 bar.update(drawn.size)
-    return _long(panel, now, out, printed[1:], labels)
+    return _long(panel, now, out, times[1:], labels)
 
 
 def check_paths(horizon: int, draws: int) -> None:
@@ -111,7 +104,7 @@ def median_gap(panel: CareerPanel) -> float:
     return float(np.median(gaps))
 
 
-def code_records(coding: Coding, frame: pd.DataFrame, time: Hashable, times: np.ndarray, before: np.ndarray) -> Records:
+def code_records(coding: Coding, frame: pd.DataFrame, time: Hashable, times: pd.Series, before: pd.Series) -> Records:
     """Code new records, which have no occupation yet.
 
     Parameters
@@ -122,7 +115,7 @@ def code_records(coding: Coding, frame: pd.DataFrame, time: Hashable, times: np.
         Static and dynamic columns of the records, lagged columns of the records before.
     time : hashable
         Name of the time column.
-    times, before : numpy.ndarray of float64, shape (rows,)
+    times, before : pandas.Series, shape (rows,)
         Time of the records and of those before.
 
     Raises
@@ -132,19 +125,20 @@ def code_records(coding: Coding, frame: pd.DataFrame, time: Hashable, times: np.
     DataError
         If a numeric column holds something else.
     """
+    when, earlier = times.to_numpy(np.float64), before.to_numpy(np.float64)
     factors = np.zeros((len(frame), len(coding.factors)), dtype=np.int64)
     for j, (factor, offset) in enumerate(zip(coding.factors, coding.offsets, strict=True)):
         factors[:, j] = factor_codes(frame[factor.column], factor) + offset
     numbers = np.zeros((len(frame), coding.columns), dtype=np.float32)
     for j, number in enumerate(coding.numbers):
         if number.column == GAP:
-            values = np.log1p(np.maximum(times - before, 0.0))
+            values = np.log1p(np.maximum(when - earlier, 0.0))
         elif number.column == time and not number.lagged:
-            values = times
+            values = when
         else:
             values = _numbers(frame[number.column])
         numbers[:, j], numbers[:, len(coding.numbers) + j] = standardise(values, number)
-    return Records(factors, numbers, nearest(times, coding.times))
+    return Records(factors, numbers, nearest(when, coding.times))
 
 
 def _numbers(values: pd.Series) -> np.ndarray:
@@ -167,13 +161,19 @@ def occupation_labels(panel: CareerPanel, choices: ChoiceSet) -> pd.Series:
     return typed if typed.tolist() == codes.tolist() else codes
 
 
-def _as(times: np.ndarray, like: pd.Series) -> pd.Series:
-    """Times in the type of a column, where that loses nothing."""
+def _times(now: pd.Series, later: float) -> pd.Series:
+    """Times some time later, in the type of the panel's where that loses nothing."""
+    times = now.to_numpy(np.float64) + later
     plain = pd.Series(times)
-    if pd.api.types.is_integer_dtype(like.dtype) and (times % 1 != 0).any():
+    if pd.api.types.is_integer_dtype(now.dtype) and (times % 1 != 0).any():
         return plain
-    typed = plain.astype(like.dtype)
+    typed = plain.astype(now.dtype)
     return typed if (typed.to_numpy(np.float64) == times).all() else plain
+
+
+def _at(values: pd.Series, rows: np.ndarray) -> pd.Series:
+    """Values of some rows in the type that they have, numbered anew."""
+    return values.iloc[rows].reset_index(drop=True)
 
 
 def _check_names(panel: CareerPanel) -> None:
@@ -187,7 +187,10 @@ class _Moved:
     """Covariates that a user's function moves: the frame of the step before is where a step begins."""
 
     function: Covariates
+    coding: Coding
     panel: CareerPanel
+    labels: pd.Series
+    times: list[pd.Series]
     frame: pd.DataFrame
     draws: slice
 
@@ -195,25 +198,24 @@ class _Moved:
         roles, now = self.panel.roles, self.frame
         static, dynamic = roles.of_records
         numbers = np.arange(self.draws.start, self.draws.stop) + 1
-        path = np.repeat(np.arange(len(now)), len(numbers))
+        self._path = np.repeat(np.arange(len(now)), len(numbers))
         self._free = [*static, *dynamic, *roles.lagged]
-        held = now[self._free].iloc[path].reset_index(drop=True)
-        begin = {roles.person: now[roles.person].iloc[path].array, DRAW: np.tile(numbers, len(now))}
+        begin = {roles.person: _at(now[roles.person], self._path), DRAW: np.tile(numbers, len(now))}
         # Step, time and last occupation are put in at every step.
         begin |= dict.fromkeys((STEP, roles.time, LAST), 0)
-        self.frame = pd.concat([pd.DataFrame(begin), held], axis=1)
+        self.frame = pd.DataFrame({**begin, **{name: _at(now[name], self._path) for name in self._free}})
 
-    def move(self, step: int, times: pd.Series, labels: pd.Series, last: np.ndarray) -> pd.DataFrame:
-        """Call the function for the records of one step, and check what it gives back."""
-        count = last.shape[1]
-        given = self.frame.copy()
+    def records(self, step: int, last: np.ndarray) -> Records:
+        """What the function makes of the new records of one step, coded; one per path."""
+        given, time = self.frame.copy(), self.panel.roles.time
+        times, before = (_at(self.times[at], self._path) for at in (step, step - 1))
         given[STEP] = step
-        given[self.panel.roles.time] = times.iloc[np.repeat(np.arange(len(times)), count)].to_numpy()
-        given[LAST] = labels.iloc[last.ravel() - 1].array
+        given[time] = times
+        given[LAST] = _at(self.labels, last.ravel() - 1)
         moved = self.function(given.copy())
         self._check(moved, given, step)
         self.frame = moved
-        return moved
+        return code_records(self.coding, moved, time, times, before).reshape(*last.shape)
 
     def _check(self, moved: object, given: pd.DataFrame, step: int) -> None:
         start = f"covariates= at step {step}"
@@ -242,13 +244,12 @@ def _long(
     horizon, persons, draws = paths.shape
     who = np.repeat(np.arange(persons), draws * horizon)
     steps = np.tile(np.arange(horizon), persons * draws)
-    together = pd.concat(times, ignore_index=True)
     return pd.DataFrame(
         {
-            panel.roles.person: now[panel.roles.person].iloc[who].array,
+            panel.roles.person: _at(now[panel.roles.person], who),
             DRAW: np.tile(np.repeat(np.arange(draws) + 1, horizon), persons),
             STEP: steps + 1,
-            panel.roles.time: together.iloc[steps * persons + who].array,
-            panel.roles.occupation: labels.iloc[paths.transpose(1, 2, 0).ravel()].array,
+            panel.roles.time: _at(pd.concat(times, ignore_index=True), steps * persons + who),
+            panel.roles.occupation: _at(labels, paths.transpose(1, 2, 0).ravel()),
         }
     )

@@ -36,8 +36,13 @@ def unpack_predictor(state: dict[str, Any], choices: ChoiceSet) -> Predictor:
     network = CareerNetwork(Shape(**state["shape"]), None if titles is None else torch.as_tensor(np.array(titles)))
     network.load_state_dict({name: torch.as_tensor(np.array(values)) for name, values in state["weights"].items()})
     coding = Coding(
-        tuple(Factor(column, lagged, tuple(levels)) for column, lagged, levels in state["factors"]),
-        tuple(Number(column, lagged, mean, scale) for column, lagged, mean, scale in state["numbers"]),
+        tuple(Factor(_name(column), lagged, tuple(levels)) for column, lagged, levels in state["factors"]),
+        tuple(Number(_name(column), lagged, mean, scale) for column, lagged, mean, scale in state["numbers"]),
         tuple(state["times"]),
     )
     return Predictor(network.eval(), coding, choices, Unseen(np.asarray(state["unseen"]), state["reserve"]))
+
+
+def _name(column: Any) -> Any:
+    """Name of a column; one of several parts was saved as a list."""
+    return tuple(column) if isinstance(column, list) else column

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import econllm as el
-from econllm.career.inputs import GAP, Coding, Factor, Number, factor_codes, nearest, standardise
+from econllm.career.inputs import GAP, SPELL, Coding, Factor, Number, factor_codes, nearest, standardise
 from econllm.errors import DataError, MissingColumnError, UnseenLevelError
 from tests.career.samples import CHOICES, ROLES, TINY, careers, fitted, panel, panel_of
 
@@ -73,6 +73,24 @@ def test_the_gap_is_the_log_of_one_plus_the_time_since_the_record_before():
     j = column(coding, GAP)
     np.testing.assert_allclose(c.numbers[:, j], ((gap - gap.mean()) / gap.std(ddof=0)).fillna(0.0), atol=1e-6)
     assert GAP not in [n.column for n in Coding.of(data, gap=False).numbers]
+
+
+def test_the_spell_is_the_number_of_records_in_a_row_with_the_last_occupation():
+    data = panel()
+    frame = data.to_frame()
+    coding, c = read(data, spell=True)
+    expected = []
+    for _, jobs in frame.groupby("id")["job"]:
+        for t in range(len(jobs)):
+            before = jobs.iloc[:t][::-1].tolist()
+            run = next((i for i, job in enumerate(before) if job != before[0]), len(before))
+            expected.append(np.log1p(run) if t else np.nan)
+    values = np.array(expected)
+    j = column(coding, SPELL)
+    scaled = (values - np.nanmean(values)) / np.nanstd(values)
+    np.testing.assert_allclose(c.numbers[:, j], np.nan_to_num(scaled), atol=1e-6)
+    assert (c.numbers[:, len(coding.numbers) + j] == np.isnan(values)).all()
+    assert SPELL not in [n.column for n in read(data)[0].numbers]
 
 
 def test_categories_and_their_missing_value_have_rows_of_their_own():

@@ -48,6 +48,7 @@ def network(results):
         ({"two_stage": 1}, "two_stage=1"),
         ({"returns": None}, "returns=None"),
         ({"gap": "yes"}, "gap='yes'"),
+        ({"spell": 1}, "spell=1"),
         ({"weighted": "w"}, "weighted='w'"),
         ({"titles": 3}, "titles=3 is not allowed: give 'minilm', an encoder or None"),
         ({"titles": True}, "titles=True"),
@@ -102,7 +103,7 @@ def test_specifications_are_shown_as_code_and_compared_by_value():
     assert eval(repr(model), vars(el), {"CAREER": el.CAREER, "Training": el.Training}) == model
     assert model == el.CAREER(covariates=("educ",), dropout=0.1, layers=1, training=el.Training(epochs=2))
     assert model.replace(covariates=None) == el.CAREER(layers=1, dropout=0.1, training=el.Training(epochs=2))
-    with pytest.raises(OptionError, match="no option 'layer'.*'layers'"):
+    with pytest.raises(OptionError, match=r"no option 'layer'.*'layers'"):
         model.replace(layer=2)
     assert hash(model) == hash(copy.deepcopy(model))
 

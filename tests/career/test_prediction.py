@@ -41,7 +41,7 @@ def scores(draw):
 
 @given(scores())
 def test_rows_sum_to_one_whatever_the_scores(given_scores):
-    logits, move, last, unseen = given_scores
+    _, move, last, _ = given_scores
     out = combine(*given_scores)
     sums_to_one(out)
     if move is None:
@@ -88,7 +88,9 @@ def test_later_records_change_no_earlier_probability(options):
     later_records_change_nothing(fit)
 
 
-@pytest.mark.parametrize("options", [{"history_dropout": 0.5}, {"two_stage": False}, {"layers": 2}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"history_dropout": 0.5}, {"two_stage": False}, {"layers": 2, "spell": True}], ids=str
+)
 def test_later_records_change_no_earlier_probability_either(options):
     later_records_change_nothing(loud(fitted(**options)))
 

@@ -23,7 +23,7 @@ def back(fit, folder):
         {"two_stage": False, "returns": False},
         {"position": "sinusoidal", "calendar": "number"},
         {"position": None, "calendar": None, "gap": False, "covariates": ()},
-        {"covariates": ("educ", "sector"), "history_dropout": 0.2, "pseudo_count": 1.5},
+        {"covariates": ("educ", "sector"), "history_dropout": 0.2, "pseudo_count": 1.5, "spell": True},
         {"dropout": 0.0, "training": el.Training(epochs=1, betas=(0.8, 0.9), clip=None), "preset": "quick"},
     ],
     ids=str,
@@ -84,11 +84,12 @@ def test_a_validation_history_comes_back(tmp_path):
 
 
 def test_odd_levels_and_names_come_back(tmp_path):
-    df = careers().rename(columns={"educ": 5, "region": "région (2000)"})
+    df = careers().rename(columns={"educ": 5, "region": "région (2000)", "birth": ("born", 1)})
     df["flag"] = df["hours"] > 40
     df["flag_object"] = df["flag"].astype(object).where(df["hours"].notna(), None)
-    data = panel_of(df, dynamic=["région (2000)", 5, "flag", "flag_object"])
-    fit = loud(el.CAREER(**TINY, covariates=["région (2000)", 5, "flag", "flag_object"]).fit(data, seed=0))
+    names = ["région (2000)", 5, "flag", "flag_object", ("born", 1)]
+    data = panel_of(df, static=["sex"], dynamic=names)
+    fit = loud(el.CAREER(**TINY, covariates=names).fit(data, seed=0))
     loaded = back(fit, tmp_path / "fit")
     assert np.array_equal(loaded.log_proba(data), fit.log_proba(data))
     assert loaded.model == fit.model
