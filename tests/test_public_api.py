@@ -8,11 +8,15 @@ import econllm
 
 PUBLIC = [
     "Bootstrap",
+    "CAREER",
+    "CAREERResults",
     "CareerPanel",
     "ChoiceSet",
     "Comparison",
     "Empirical",
     "EmpiricalResults",
+    "Ensemble",
+    "EnsembleResults",
     "Estimator",
     "MNLogit",
     "MNLogitResults",
@@ -24,6 +28,7 @@ PUBLIC = [
     "ResumeTemplate",
     "SentenceEncoder",
     "Table",
+    "Training",
     "TwoStageMNLogitResults",
     "__version__",
     "bootstrap",
@@ -39,7 +44,7 @@ PUBLIC = [
 
 
 def test_the_public_names() -> None:
-    assert econllm.__all__ == PUBLIC
+    assert sorted(econllm.__all__) == PUBLIC
     assert dir(econllm) == PUBLIC
 
 

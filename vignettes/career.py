@@ -51,7 +51,8 @@ print(f"Mean probability of leaving the last occupation: {moves.mean():.3f}")
 person = test.persons[9]
 attention = fit.attention(test, person)
 print()
-print(attention.frame(layer=2, head=1).query("record == 8")[["looks_at_label", "weight"]].round(3).to_string(index=False))
+looks = attention.frame(layer=2, head=1).query("record == 8")
+print(looks[["looks_at_label", "weight"]].round(3).to_string(index=False))
 attention.plot(output / "career_attention.png")
 
 # %%
@@ -67,8 +68,9 @@ print(f"{len(needed)} of them only with records before the last. One of these:")
 print(max(needed, key=lambda r: r.frame["probability"].iloc[-1] - r.frame["probability"].iloc[0]))
 
 # %%
-# Occupations by what they say as the last one held.
-jobs = fit.occupation_embeddings()
+# Occupations as destinations: near each other are those that the same people move to. (The vectors that occupations
+# have as the last one held start at random, and so few records move them little: their neighbours are mostly chance.)
+jobs = fit.occupation_embeddings("output")
 print()
 print(jobs.neighbours("Craftsmen, foremen and kindred", k=3))
 jobs.plot(output / "career_occupations.png")

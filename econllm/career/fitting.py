@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,12 +27,14 @@ from econllm.options import Seed, resolve_device, resolve_seed
 from econllm.panel import CareerPanel
 from econllm.resampling import fingerprint
 from econllm.sample import fit_weights
-from econllm.training import History, Training, seeds, train
+from econllm.training import History, seeds, train
 
 if TYPE_CHECKING:
     from econllm.career.model import CAREER
     from econllm.career.presets import Preset
 
+# Width below which a second core does not pay.
+_NARROW = 64
 # Modules of the network that freeze=["embeddings"] keeps.
 _EMBEDDINGS = ("occupation", "covariates", "numbers", "bend", "times", "position", "title_input")
 
@@ -70,8 +74,50 @@ def estimate(
 ) -> Fitted:
     """Train a network; see :meth:`econllm.career.model.CAREER.fit`."""
     clock = time.perf_counter()
-    device = resolve_device(model.device)
-    start = model.start
+    root = resolve_seed(seed)
+    predictor, sample = _prepare(model, preset, panel, weights, root)
+    network = predictor.network
+    held = None if validation is None else predictor.coding.read(validation, predictor.choices)
+    held_weights = validation.sampling_weights if validation is not None and model.weighted else None
+    score = None
+    if held is not None:
+
+        def score() -> float:
+            return float(np.average(predictor.log_likelihood(held), weights=held_weights))
+
+    with _threads(preset.dim):
+        history = train(
+            network,
+            _loss(network, sample, predictor.device, model.history_dropout),
+            np.add.reduceat(sample.weights, sample.careers.starts),
+            sample.careers.lengths,
+            preset.training,
+            root,
+            score=score,
+            checkpoint=checkpoint,
+            description=None if checkpoint is None else _description(model, preset, predictor, sample, held),
+            precision=_precision(model.dtype, predictor.device),
+            label="CAREER",
+        )
+        scores = predictor.log_likelihood(sample.careers)
+    info = FitInfo(
+        rows=len(panel),
+        persons=len(np.unique(panel.origin_ids)),
+        first_records=int(panel.is_first.sum()),
+        log_likelihood=float(scores.sum()),
+        parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
+        seconds=time.perf_counter() - clock,
+        unseen=tuple(predictor.choices.codes[i] for i in np.flatnonzero(~sample.seen)),
+        weighted=weights is not None or model.weighted,
+    )
+    return Fitted(predictor, history, info)
+
+
+def _prepare(
+    model: CAREER, preset: Preset, panel: CareerPanel, weights: Any, seed: np.random.SeedSequence
+) -> tuple[Predictor, _Sample]:
+    """A network before training, with the codings and the reserve for unseen occupations, and the sample."""
+    device, start = resolve_device(model.device), model.start
     choices = panel.choices if start is None else union(panel.choices, start.choices)
     row_weights = fit_weights(panel, weights, model.weighted)
     coding = Coding.of(
@@ -83,46 +129,22 @@ def estimate(
         like=None if start is None else start.predictor.coding,
         weights=row_weights,
     )
-    sample = _sample(coding.read(panel, choices), row_weights, choices, panel, start)
-    held = None if validation is None else coding.read(validation, choices)
-    root = resolve_seed(seed)
+    sample = _sample(coding.read(panel, choices), row_weights, choices, start)
     titles = title_vectors(model, choices)
-    network = _network(model, preset, coding, choices, titles, sample, seeds(root).weights).to(device)
+    network = _network(model, preset, coding, choices, titles, sample, seeds(seed).weights).to(device)
     records = int((sample.goes if network.shape.two_stage else sample.weights > 0).sum())
-    predictor = Predictor(network, coding, choices, Unseen.of(sample.seen, records, model.pseudo_count))
-    held_weights = validation.sampling_weights if validation is not None and model.weighted else None
-    score = None
-    if held is not None:
+    return Predictor(network, coding, choices, Unseen.of(sample.seen, records, model.pseudo_count)), sample
 
-        def score() -> float:
-            return float(np.average(predictor.log_likelihood(held), weights=held_weights))
 
-    amounts = np.add.reduceat(sample.weights, sample.careers.starts)
-    history = train(
-        network,
-        _loss(network, sample, device, model.history_dropout),
-        amounts,
-        sample.careers.lengths,
-        preset.training,
-        root,
-        score=score,
-        checkpoint=checkpoint,
-        description=_description(model, preset.training, sample, held, choices) if checkpoint is not None else None,
-        precision=_precision(model.dtype, device),
-        label="CAREER",
-    )
-    network.eval()
-    info = FitInfo(
-        rows=len(panel),
-        persons=len(np.unique(panel.origin_ids)),
-        first_records=int(panel.is_first.sum()),
-        log_likelihood=float(predictor.log_likelihood(sample.careers).sum()),
-        parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
-        seconds=time.perf_counter() - clock,
-        unseen=tuple(choices.codes[i] for i in np.flatnonzero(~sample.seen)),
-        weighted=row_weights is not None,
-    )
-    return Fitted(predictor, history, info)
+@contextmanager
+def _threads(dim: int) -> Iterator[None]:
+    """Train narrow networks on one core: more would mostly wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if dim < _NARROW else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def union(choices: ChoiceSet, others: ChoiceSet) -> ChoiceSet:
@@ -176,9 +198,7 @@ def title_vectors(model: CAREER, choices: ChoiceSet) -> Tensor | None:
     return torch.as_tensor(vectors / np.where(length > 0, length, 1.0), dtype=torch.float32)
 
 
-def _sample(
-    careers: Careers, row_weights: np.ndarray | None, choices: ChoiceSet, panel: CareerPanel, start: Any
-) -> _Sample:
+def _sample(careers: Careers, row_weights: np.ndarray | None, choices: ChoiceSet, start: Any) -> _Sample:
     weights = np.zeros(len(careers.last))
     weights[careers.target] = 1.0 if row_weights is None else row_weights
     seen = np.zeros(len(choices), dtype=bool)
@@ -285,13 +305,14 @@ def _precision(dtype: str, device: torch.device) -> torch.dtype | None:
 
 
 def _description(
-    model: CAREER, training: Training, sample: _Sample, held: Careers | None, choices: ChoiceSet
+    model: CAREER, preset: Preset, predictor: Predictor, sample: _Sample, held: Careers | None
 ) -> dict[str, Any]:
     """What a checkpoint must agree with: the specification, and a digest of the data and of what it starts from."""
+    choices = predictor.choices
     arrays = [sample.weights, *(np.array(texts, dtype=object) for texts in (choices.codes, choices.titles))]
     if model.start is not None:
         arrays += [values.cpu().numpy() for values in model.start.predictor.network.state_dict().values()]
     for careers in (sample.careers, held):
         if careers is not None:
             arrays += [careers.last, careers.outcome, careers.target, careers.factors, careers.numbers, careers.times]
-    return {"model": repr(model), "training": repr(training), "data": fingerprint(*arrays)}
+    return {"model": repr(model), "training": repr(preset.training), "data": fingerprint(*arrays)}

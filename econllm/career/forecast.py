@@ -266,7 +266,7 @@ def _averages(
                 if s + 1 < horizon:
                     flat = proba.reshape(-1, proba.shape[2])
                     uniform = uniforms(seed, persons, s, some)
-                    paths.last = pick(flat, paths.last.ravel(), uniform.ravel()).reshape(uniform.shape) + 1
+                    paths.go(pick(flat, paths.last.ravel(), uniform.ravel()).reshape(uniform.shape))
             bar.update(int(longest[persons].sum()) * (some.stop - some.start))
     return realised, table
 

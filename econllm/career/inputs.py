@@ -98,7 +98,7 @@ class Coding:
         panel: CareerPanel,
         *,
         gap: bool = True,
-        spell: bool = False,
+        spell: bool = True,
         calendar: str | None = "learned",
         columns: Sequence[Hashable] | None = None,
         like: Coding | None = None,

@@ -60,8 +60,8 @@ class CAREER(Estimator):
     spell : bool
         Use the number of records in a row with the last occupation.
     history_dropout : float
-        Share of persons in every update whose earlier records are hidden at random; above zero for
-        :meth:`CAREERResults.rationale`.
+        Share of persons in every update whose earlier records are hidden at random. It keeps the model from learning
+        careers by heart, and :meth:`CAREERResults.rationale` needs it above zero.
     start : CAREERResults, optional
         A fitted model to start from; its sizes are taken. Occupations and covariates are matched by name: those it
         knows start where it left them, new covariates without effect. The choice set is the union.
@@ -115,8 +115,8 @@ class CAREER(Estimator):
     position: Position | None = "learned"
     calendar: Calendar | None = "learned"
     gap: bool = True
-    spell: bool = False
-    history_dropout: float = 0.0
+    spell: bool = True
+    history_dropout: float = 0.3
     start: CAREERResults | None = None
     freeze: tuple[int | str, ...] = ()
     training: Training | None = None

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from econllm.career.batches import Store
+from econllm.career.inputs import SPELL, standardise
 from econllm.career.network import Batch, Block, Shape
 from econllm.career.prediction import Predictor, combine, softplus
 from econllm.options import child_seed
@@ -75,6 +76,8 @@ class Paths:
     ----------
     last : numpy.ndarray of int64, shape (persons, draws)
         Last occupation of every path, plus one.
+    spell : numpy.ndarray of int64, shape (persons, draws)
+        How many records in a row have had it.
 
     Notes
     -----
@@ -96,15 +99,19 @@ class Paths:
             self._keys, self._values = hidden.new_empty(own), hidden.new_empty(own)
             self._own_answers = hidden.new_empty(horizon, count, draws, shape.dim)
             self._own_last = batch.last.new_empty(horizon, count, draws)
-            ends = history.outcome[history.starts[who] + self._lengths - 1]
-        self.last: np.ndarray = np.repeat(ends.cpu().numpy()[:, None] + 1, draws, axis=1)
+            outcome = history.outcome[rows]
+            # Rows are filled up with the last record, so that the last column is everybody's last occupation.
+            other = torch.where(outcome == outcome[:, -1:], -1, torch.arange(rows.shape[1], device=rows.device))
+            spell = self._lengths - 1 - other.max(dim=1).values
+        self.last: np.ndarray = np.repeat(outcome[:, -1:].cpu().numpy() + 1, draws, axis=1)
+        self.spell: np.ndarray = np.repeat(spell.cpu().numpy()[:, None], draws, axis=1)
         self._steps = 0
 
     def read(self, records: Records) -> None:
         """Append one record to every path; its occupation is not known yet."""
         network, step = self.network, self._steps
         with torch.inference_mode():
-            batch = records.batch(self.last, self.predictor.device)
+            batch = self._with_spell(records.batch(self.last, self.predictor.device))
             x = network.embed(batch, self._lengths[:, None] + step)
             for layer, block in enumerate(network.blocks):
                 assert isinstance(block, Block)
@@ -117,6 +124,22 @@ class Paths:
             if network.move is not None:
                 self._move: np.ndarray = network.move(self._hidden)[..., 0].double().cpu().numpy()
         self._steps += 1
+
+    def go(self, drawn: np.ndarray) -> None:
+        """Give the record that was read its occupation, as a position in the choice set."""
+        self.spell = np.where(drawn + 1 == self.last, self.spell + 1, 1)
+        self.last = drawn + 1
+
+    def _with_spell(self, batch: Batch) -> Batch:
+        """Put the length of the spell, which depends on the path, where the coding has it."""
+        coding = self.predictor.coding.numbers
+        for j, number in enumerate(coding):
+            if number.column == SPELL:
+                values = batch.numbers.clone()
+                spell = standardise(np.log1p(self.spell), number)[0]
+                values[..., j] = torch.as_tensor(spell).to(values)
+                return batch._replace(numbers=values)
+        return batch
 
     def _look(self, layer: int, query: Tensor) -> Tensor:
         """What attention reads in the history and in the path so far, shape (persons, heads, draws, dim / heads)."""

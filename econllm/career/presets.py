@@ -33,7 +33,7 @@ _PAPER = Training(epochs=20, learning_rate=5e-4, schedule="inverse_sqrt", betas=
 PRESETS = {
     "tiny": Preset(2, 32, 2, 128, 0.2, Training(epochs=30, batch=32, learning_rate=3e-3)),
     "quick": Preset(2, 64, 4, 256, 0.2, Training(epochs=8, learning_rate=3e-3)),
-    "small": Preset(4, 128, 4, 512, 0.3, Training(epochs=16, learning_rate=1.5e-3)),
+    "small": Preset(4, 64, 4, 256, 0.2, Training(epochs=16, learning_rate=2e-3)),
     "large": Preset(6, 256, 8, 1024, 0.1, Training(epochs=8, batch=256, learning_rate=1e-3)),
     "paper": Preset(12, 192, 3, 768, 0.1, _PAPER),
 }

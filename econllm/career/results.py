@@ -116,12 +116,17 @@ class CAREERResults(Results):
 
         Returns
         -------
-        pandas.DataFrame of float64, shape (n, dim)
+        pandas.DataFrame of float64, shape (n, dim - 1)
             One row per transition, columns "career_0", "career_1", ...: what the model knows before the occupation of
             the row, its own covariates included.
+
+        Notes
+        -----
+        The last of the `dim` components is left out: the final normalisation makes it a linear function of the others
+        and a constant, and no regression with an intercept could tell them apart.
         """
         panel = self._panel(data)
-        values = self.predictor.represent(panel)
+        values = self.predictor.represent(panel)[:, :-1]
         return pd.DataFrame(values, index=panel.index, columns=[f"career_{j}" for j in range(values.shape[1])])
 
     def attention(self, data: Data, person: Hashable) -> Attention:
@@ -213,7 +218,7 @@ class CAREERResults(Results):
 
         return rationale_of(self.predictor, self.model, self._panel(data), row, target, given_move)
 
-    def occupation_embeddings(self, kind: Kind = "input") -> OccupationEmbeddings:
+    def occupation_embeddings(self, kind: Kind = "output") -> OccupationEmbeddings:
         """Vectors of occupations, with nearest neighbours and a map.
 
         Parameters
@@ -292,6 +297,7 @@ class CAREERResults(Results):
         Examples
         --------
         >>> from econllm.datasets import simulate_careers
+        >>> from econllm.training import Training
         >>> panel = simulate_careers(40, 4, seed=1)
         >>> fit = CAREER(training=Training(epochs=1)).fit(panel, seed=0)
         >>> fit.simulate(panel, horizon=3, draws=2, seed=0).shape
@@ -350,6 +356,7 @@ class CAREERResults(Results):
         Examples
         --------
         >>> from econllm.datasets import simulate_careers
+        >>> from econllm.training import Training
         >>> panel = simulate_careers(40, 4, seed=1)
         >>> fit = CAREER(training=Training(epochs=1)).fit(panel, seed=0)
         >>> fit.forecast(panel, cutoff=2000, draws=5, seed=0).by_horizon.index.name

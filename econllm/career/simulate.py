@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from econllm.career.batches import Store
-from econllm.career.inputs import GAP, Coding, factor_codes, nearest, standardise
+from econllm.career.inputs import GAP, SPELL, Coding, as_numbers, factor_codes, nearest, standardise
 from econllm.career.paths import Paths, Records, chunks, uniforms
 from econllm.career.prediction import Predictor
 from econllm.choices import ChoiceSet
@@ -62,7 +62,7 @@ def simulate(
                 paths.read(plan[s].of(persons) if moved is None else moved.records(s + 1, paths.last))
                 drawn = paths.draw(uniforms(root, persons, s, some))
                 out[s, persons, some] = drawn
-                paths.last = drawn + 1
+                paths.go(drawn)
                 bar.update(drawn.size)
     return _long(panel, now, out, times[1:], labels)
 
@@ -105,7 +105,7 @@ def median_gap(panel: CareerPanel) -> float:
 
 
 def code_records(coding: Coding, frame: pd.DataFrame, time: Hashable, times: pd.Series, before: pd.Series) -> Records:
-    """Code new records, which have no occupation yet.
+    """Code new records, which have no occupation yet; the lengths of spells are left to the paths.
 
     Parameters
     ----------
@@ -131,22 +131,16 @@ def code_records(coding: Coding, frame: pd.DataFrame, time: Hashable, times: pd.
         factors[:, j] = factor_codes(frame[factor.column], factor) + offset
     numbers = np.zeros((len(frame), coding.columns), dtype=np.float32)
     for j, number in enumerate(coding.numbers):
+        if number.column == SPELL:
+            continue
         if number.column == GAP:
             values = np.log1p(np.maximum(when - earlier, 0.0))
         elif number.column == time and not number.lagged:
             values = when
         else:
-            values = _numbers(frame[number.column])
+            values = as_numbers(frame[number.column])
         numbers[:, j], numbers[:, len(coding.numbers) + j] = standardise(values, number)
     return Records(factors, numbers, nearest(when, coding.times))
-
-
-def _numbers(values: pd.Series) -> np.ndarray:
-    try:
-        out: np.ndarray = values.to_numpy(np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"column {values.name!r} holds numbers, and covariates= made it {values.dtype}.") from error
-    return out
 
 
 def occupation_labels(panel: CareerPanel, choices: ChoiceSet) -> pd.Series:

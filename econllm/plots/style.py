@@ -180,5 +180,7 @@ def save(figure: Figure, target: Path | None) -> None:
     kind = target.suffix.lower()[1:]
     # Without the date, the same numbers give the same file.
     undated: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
+    # A constrained layout comes to rest in the second pass, and savefig makes one.
+    figure.draw_without_rendering()
     with replacing(target) as draft:
         figure.savefig(draft, format=kind, dpi=300, bbox_inches="tight", metadata=undated[kind])

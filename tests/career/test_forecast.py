@@ -71,10 +71,12 @@ def enumerated(model, data, covariates, ahead, cutoff):
     return pd.Series(mean, index=rows), square - mean**2
 
 
-@pytest.mark.parametrize("covariates", ["held", "realised"])
-def test_path_averages_agree_with_all_paths(covariates):
+@pytest.mark.parametrize(("covariates", "spell"), [("held", False), ("realised", True)])
+def test_path_averages_agree_with_all_paths(covariates, spell):
     data = panel_of(careers(14, seed=5, longest=8, only=2), titles=TWO)
-    model = loud(el.CAREER(layers=1, dim=16, heads=2, training=el.Training(epochs=1)).fit(data, seed=0), scale=0.4)
+    model = loud(
+        el.CAREER(layers=1, dim=16, heads=2, spell=spell, training=el.Training(epochs=1)).fit(data, seed=0), 0, 0.4
+    )
     draws = 4000
     found = model.forecast(data, 1993, draws, seed=0, states=[10, 20], covariates=covariates)
     later = after(data, 1993)

@@ -19,7 +19,7 @@ OPTIONS = {
     "one stage": {"two_stage": False},
     "sinusoidal, two blocks": {"position": "sinusoidal", "layers": 2},
     "no calendar": {"position": None, "calendar": None, "gap": False},
-    "slope": {"calendar": "number"},
+    "slope and spells": {"calendar": "number", "spell": True},
 }
 
 
@@ -199,7 +199,7 @@ def test_what_the_function_sees():
         (lambda new: new.assign(year=2000), DataError, "changed 'year', which it may only read"),
         (lambda new: new.assign(last_occupation=10), DataError, "changed 'last_occupation'"),
         (lambda new: new.assign(region="eest"), UnseenLevelError, "24 rows hold 1 levels.*'eest'. Did you mean 'west'"),
-        (lambda new: new.assign(educ="high"), DataError, "column 'educ' holds numbers"),
+        (lambda new: new.assign(educ="high"), DataError, "column 'educ': the model knows numbers, and 24 rows"),
     ],
 )
 def test_a_function_that_gives_back_something_else_is_refused(function, error, message):
