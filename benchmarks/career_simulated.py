@@ -49,7 +49,9 @@ def order() -> dict[str, Any]:
         found[name] = {"perplexity": round(perplexity, 4), "gap in nats": round(gap, 5), "seconds": round(seconds, 1)}
         print(name, found[name], flush=True)
     gaps = {name: found[name]["perplexity"] - found["Oracle"]["perplexity"] for name in models}
-    found["gap in perplexity, CAREER over first-order MNLogit"] = round(gaps["CAREER"] / gaps["MNLogit, first order"], 4)
+    found["gap in perplexity, CAREER over first-order MNLogit"] = round(
+        gaps["CAREER"] / gaps["MNLogit, first order"], 4
+    )
     return found
 
 
