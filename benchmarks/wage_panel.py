@@ -29,13 +29,16 @@ def main() -> None:
             "occupation ~ lag(occupation) + educ + exper + black + hisp + married + lag(union)", penalty="l2"
         ),
         "MNL + text": el.MNLogit("occupation ~ embed(resume)", penalty="l2"),
+        "CAREER": el.CAREER(),
     }
     figures: dict[str, object] = {"persons": [len(part.persons) for part in (train, valid, test)]}
     fitted = {}
     for name, model in models.items():
         time, fitted[name] = seconds(lambda m=model: m.fit(train, validation=valid, seed=0))
         figures[f"{name}, fit seconds"] = round(time, 3)
-    frame = el.compare(fitted, test).frame
+    frame = el.compare(fitted, test, reference="MNL").frame
+    career = frame.loc["CAREER"]
+    figures["CAREER less MNL, nats, standard error"] = [career["difference"], career["difference_std_error"]]
     figures["perplexity"] = {n: [round(r["perplexity"], 3), round(r["history"], 3)] for n, r in frame.iterrows()}
     refits = {name: fitted[name] for name in ("Empirical", "MNL")}
     time, _ = seconds(

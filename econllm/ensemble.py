@@ -93,20 +93,21 @@ class Ensemble(Estimator):
 
         Raises
         ------
+        OptionError
+            For a checkpoint that is a file, or without a fixed seed.
         EconLLMError
             As the model does.
         """
         clock = time.perf_counter()
+        folder = None if checkpoint is None else _checkpoint(checkpoint, seed)
         root = resolve_seed(seed)
-        if checkpoint is not None:
-            Path(checkpoint).mkdir(parents=True, exist_ok=True)
         members = [
             self.model.fit(
                 data,
                 validation=validation,
                 weights=weights,
                 seed=child_seed(root, k),
-                checkpoint=None if checkpoint is None else Path(checkpoint) / f"member-{k + 1}",
+                checkpoint=None if folder is None else folder / f"member-{k + 1}",
             )
             for k in range(self.members)
         ]
@@ -199,6 +200,19 @@ class EnsembleResults(Results):
     @classmethod
     def _from_state(cls, model: Any, choices: ChoiceSet, info: FitInfo, state: dict[str, Any]) -> EnsembleResults:
         return cls(model, choices, info, state["members"])
+
+
+def _checkpoint(folder: str | Path, seed: Seed) -> Path:
+    """The folder of the members' folders, which they make themselves."""
+    # Members get children of the seed, so that they cannot tell that there was none.
+    if seed is None:
+        raise OptionError(
+            "checkpoint= goes on with a run that was interrupted, which needs a fixed seed: give seed=0, say."
+        )
+    place = Path(folder).expanduser()
+    if place.exists() and not place.is_dir():
+        raise OptionError(f"checkpoint={str(folder)!r} is a file; give a new or empty folder.")
+    return place
 
 
 def _average(scores: list[np.ndarray]) -> np.ndarray:

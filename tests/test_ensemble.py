@@ -6,7 +6,7 @@ import pytest
 
 import econllm as el
 from econllm.datasets import simulate_careers
-from econllm.errors import OptionError
+from econllm.errors import DataError, OptionError
 
 TINY = el.CAREER(layers=1, dim=8, heads=2, training=el.Training(epochs=1, batch=16))
 
@@ -56,6 +56,25 @@ def test_a_checkpoint_holds_a_folder_per_member(panel: el.CareerPanel, fit: el.E
     again = el.Ensemble(TINY, members=2).fit(panel, seed=0, checkpoint=tmp_path / "run")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["member-1", "member-2"]
     assert np.array_equal(again.members[0].log_proba(panel), fit.members[0].log_proba(panel))
+
+
+def test_checkpoints_that_cannot_be_used_are_refused(panel: el.CareerPanel, tmp_path) -> None:
+    model = el.Ensemble(TINY, members=2)
+    with pytest.raises(OptionError, match="needs a fixed seed"):
+        model.fit(panel, checkpoint=tmp_path / "run")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OptionError, match="is a file"):
+        model.fit(panel, seed=0, checkpoint=tmp_path / "file")
+    with pytest.raises(DataError):
+        model.fit(None, seed=0, checkpoint=tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_home_folder_may_be_short(panel: el.CareerPanel, tmp_path, monkeypatch) -> None:
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    el.Ensemble(TINY, members=2).fit(panel, seed=0, checkpoint="~/run")
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["member-1", "member-2"]
 
 
 def test_a_bootstrap_holds_what_the_members_chose(panel: el.CareerPanel) -> None:

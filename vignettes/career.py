@@ -29,9 +29,9 @@ panel = el.CareerPanel(
 train, valid, test = panel.split([0.7, 0.1, 0.2], seed=0)  # by person
 
 # %%
-# Training. The validation persons choose the epoch whose weights are kept. `history_dropout` hides earlier records of
-# half of the persons of every update, so that rationales (below) can ask what the model says without them.
-fit = el.CAREER(history_dropout=0.5).fit(train, validation=valid, seed=0)
+# Training. Sizes and number of epochs go by the number of transitions; the validation persons choose the epoch whose
+# weights are kept.
+fit = el.CAREER().fit(train, validation=valid, seed=0)
 print(fit.summary())
 fit.history.plot(output / "career_history.png")
 
@@ -42,8 +42,15 @@ logit = el.MNLogit(
 ).fit(train, validation=valid)
 print()
 print(el.compare({"MNL": logit, "CAREER": fit}, test))
+
+# %%
+# Staying and moving: P(move) row by row, missing at first records. On average it should be the share of moves.
 moves = fit.move_proba(test)
+rows = test.to_frame()
+moved = rows["occupation"] != rows.groupby("nr")["occupation"].shift()
+print()
 print(f"Mean probability of leaving the last occupation: {moves.mean():.3f}")
+print(f"Share of records in which it was left:           {moved[moves.notna()].mean():.3f}")
 
 # %%
 # Where the network looks in one career: every row of a panel sums to one over the records it looks at. A weight says
@@ -56,10 +63,10 @@ print(looks[["looks_at_label", "weight"]].round(3).to_string(index=False))
 attention.plot(output / "career_attention.png")
 
 # %%
-# Which records suffice for a prediction: the row's own record first (it carries the last occupation), then the earlier
-# ones that raise the probability of what happened most, until it is the most probable occupation. The row shown is the
-# one whose probability gains most from the records before its own.
-last = test.to_frame().groupby("nr").tail(1).index
+# Which records suffice for a prediction: the row's own record first (it carries the last occupation and how long it has
+# lasted), then the earlier ones that raise the probability of what happened most, until it is the most probable
+# occupation. The row shown is the one whose probability gains most from records before its own: a man who goes back.
+last = rows.groupby("nr").tail(1).index
 rationales = [fit.rationale(test, row) for row in last]
 needed = [r for r in rationales if r.reached and len(r.frame) > 1]
 print()
@@ -70,7 +77,7 @@ print(max(needed, key=lambda r: r.frame["probability"].iloc[-1] - r.frame["proba
 # %%
 # Occupations as destinations: near each other are those that the same people move to. (The vectors that occupations
 # have as the last one held start at random, and so few records move them little: their neighbours are mostly chance.)
-jobs = fit.occupation_embeddings("output")
+jobs = fit.occupation_embeddings()
 print()
 print(jobs.neighbours("Craftsmen, foremen and kindred", k=3))
 jobs.plot(output / "career_occupations.png")
@@ -79,7 +86,8 @@ jobs.plot(output / "career_occupations.png")
 # A forecast from 1984 on: a model that has seen nothing after 1983 simulates 200 paths per person, and what happened is
 # scored under their average. The first record ahead needs no path; later ones are harder.
 past, later = panel.split_time(1983)
-known = el.CAREER().fit(past, seed=0)
+learn, held = past.split([0.9, 0.1], seed=0)
+known = el.CAREER().fit(learn, validation=held, seed=0)
 forecast = known.forecast(later, cutoff=1983, draws=200, seed=0)
 print()
 print(forecast)

@@ -15,7 +15,8 @@ output.mkdir(exist_ok=True)
 
 # %%
 # The data: one row per person and year. Static and dynamic columns are known before the occupation of the same year;
-# union membership describes the job itself, so it is *lagged*: models see it only from earlier years.
+# union membership describes the job itself, so it is *lagged*: models see it only from earlier years. The template
+# words careers as text; another wording gives "MNL + text" another perplexity (4.30, not 4.34, without `template=`).
 df = el.datasets.load_wage_panel()
 yes_no = {0: "no", 1: "yes"}
 template = el.ResumeTemplate(

@@ -47,20 +47,17 @@ class Store:
         return Batch(self.last[rows], self.factors[rows], self.numbers[rows], self.times[rows], keep)
 
 
-def in_order_of_length(careers: Careers, records: int = _RECORDS) -> Iterator[np.ndarray]:
+def in_order_of_length(lengths: np.ndarray, records: int = _RECORDS) -> Iterator[np.ndarray]:
     """Positions of persons, cut so that little is filled up and no batch has many more records than asked.
 
     Examples
     --------
-    >>> from econllm.career.inputs import Careers
-    >>> n = np.zeros(0)
-    >>> careers = Careers(np.array([0, 3, 4]), np.array([3, 1, 1]), n, n, n, n, n, n)
-    >>> [part.tolist() for part in in_order_of_length(careers, records=3)]
+    >>> [part.tolist() for part in in_order_of_length(np.array([3, 1, 1]), records=3)]
     [[1, 2], [0]]
     """
-    order = np.argsort(careers.lengths, kind="stable")
+    order = np.argsort(lengths, kind="stable")
     begin = 0
     for end in range(1, len(order) + 1):
-        if end == len(order) or (end + 1 - begin) * careers.lengths[order[end]] > records:
+        if end == len(order) or (end + 1 - begin) * lengths[order[end]] > records:
             yield order[begin:end]
             begin = end

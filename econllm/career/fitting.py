@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from econllm.base import FitInfo
-from econllm.career.batches import Store
+from econllm.career.batches import Store, in_order_of_length
 from econllm.career.inputs import Careers, Coding
 from econllm.career.likelihood import negative_log_likelihood
 from econllm.career.network import CareerNetwork, Shape
@@ -22,7 +22,7 @@ from econllm.career.prediction import Predictor, Unseen
 from econllm.career.transfer import transfer
 from econllm.choices import ChoiceSet
 from econllm.encoders import SentenceEncoder, resolve_encoder
-from econllm.errors import DataError
+from econllm.errors import DataError, EconLLMWarning, TrainingError, listing, warn
 from econllm.options import Seed, resolve_device, resolve_seed
 from econllm.panel import CareerPanel
 from econllm.resampling import fingerprint
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 # Width below which a second core does not pay.
 _NARROW = 64
+# Records, those that only fill up counted, beyond which careers of a batch are not read together: one long career must
+# not fill up all others to its length.
+_FILLED = 16_384
 # Modules of the network that freeze=["embeddings"] keeps.
 _EMBEDDINGS = ("occupation", "covariates", "numbers", "bend", "times", "position", "title_input")
 
@@ -61,6 +64,18 @@ class _Sample:
         """Records with weight that do not stay: first records, and moves."""
         out: np.ndarray = (self.weights > 0) & (self.careers.last != self.careers.outcome + 1)
         return out
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Hold what a caller may have set for the whole of torch: the seed alone decides, and gradients are needed."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def estimate(
@@ -99,7 +114,14 @@ def estimate(
             precision=_precision(model.dtype, predictor.device),
             label="CAREER",
         )
-        scores = predictor.log_likelihood(sample.careers)
+        with np.errstate(invalid="ignore", over="ignore"):
+            scores = predictor.log_likelihood(sample.careers)
+    if not np.isfinite(scores).all():
+        # The loss of an update is that before it, so that the training loop does not see what the last one did.
+        raise TrainingError(
+            "the log-likelihood is not finite after the last update: give a lower learning_rate than "
+            f"{preset.training.learning_rate:g}."
+        )
     info = FitInfo(
         rows=len(panel),
         persons=len(np.unique(panel.origin_ids)),
@@ -190,6 +212,11 @@ def title_vectors(model: CAREER, choices: ChoiceSet) -> Tensor | None:
     encoder = title_encoder(model)
     if encoder is None:
         return None
+    if not any(letter.isalpha() for title in choices.titles for letter in title):
+        raise DataError(
+            f"CAREER(titles=) reads the titles of occupations, and none of these {len(choices)} has a letter, first "
+            f"{choices.titles[0]!r}: give titles= to CareerPanel, or leave the option out."
+        )
     if encoder.dtype == "auto":
         # A few hundred short texts take no time, and the same titles give the same vectors everywhere.
         encoder = replace(encoder, dtype="float32")
@@ -250,7 +277,31 @@ def _network(
         for name, parameter in network.named_parameters():
             if part_of(name) in model.freeze:
                 parameter.requires_grad_(False)
+        _warn_of_frozen(model, coding, [choices.codes[i] for i in np.flatnonzero(sample.seen)])
     return network
+
+
+def _warn_of_frozen(model: CAREER, coding: Coding, seen: list[Any]) -> None:
+    """Say what is new to the model that one starts from, and yet in a part that is not trained."""
+    assert model.start is not None
+    old = model.start.predictor
+    jobs = [code for code in seen if code not in old.choices or code in model.start.info.unseen]
+    if jobs and ("head" in model.freeze or "embeddings" in model.freeze):
+        warn(
+            f"freeze={list(model.freeze)!r}: start= does not know {len(jobs)} occupations, whose vectors stay as "
+            f"they began: {listing(jobs)}.",
+            EconLLMWarning,
+        )
+    levels = {(f.column, f.lagged): {*f.levels} for f in old.coding.factors}
+    numbers = {(n.column, n.lagged) for n in old.coding.numbers}
+    columns = [f.column for f in coding.factors if not levels.get((f.column, f.lagged), set()).issuperset(f.levels)]
+    columns += [n.column for n in coding.numbers if (n.column, n.lagged) not in numbers]
+    if columns and "embeddings" in model.freeze:
+        warn(
+            f"freeze={list(model.freeze)!r}: start= does not know the columns {listing(columns)}, or levels of theirs, "
+            "which stay without effect.",
+            EconLLMWarning,
+        )
 
 
 def part_of(parameter: str) -> str | int:
@@ -273,12 +324,18 @@ def _loss(network: CareerNetwork, sample: _Sample, device: torch.device, history
     weights = torch.as_tensor(sample.weights, dtype=torch.float32).to(device)
     seen = None if sample.seen.all() else torch.as_tensor(sample.seen).to(device)
 
-    def loss(units: np.ndarray) -> Tensor:
+    def together(units: np.ndarray) -> Tensor:
         rows, real = store.rows(torch.as_tensor(units).to(device))
         keep = thin(rows, history_dropout) if history_dropout else None
         return negative_log_likelihood(
             network, store.batch(rows, keep), store.outcome[rows], weights[rows] * real, seen
         )
+
+    def loss(units: np.ndarray) -> Tensor:
+        lengths = sample.careers.lengths[units]
+        if len(units) * int(lengths.max()) <= _FILLED:
+            return together(units)
+        return torch.stack([together(units[part]) for part in in_order_of_length(lengths, _FILLED)]).sum()
 
     return loss
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from econllm.career.paths import Paths, Records, chunks, pick, uniforms
 from econllm.career.prediction import Predictor
 from econllm.career.simulate import check_paths, code_records
 from econllm.choices import ChoiceSet, plain_code
-from econllm.errors import OptionError, check_number, check_option, did_you_mean
+from econllm.errors import OptionError, check_number, check_option, did_you_mean, refusal
 from econllm.options import Seed, resolve_seed
 from econllm.panel import CareerPanel
 from econllm.sample import read_sample
@@ -157,7 +157,7 @@ def state_positions(states: Sequence[Hashable], choices: ChoiceSet) -> np.ndarra
     Raises
     ------
     OptionError
-        For one text instead of a list, repeated states, and names that are neither, with the nearest one.
+        For anything but a list, repeated states, and names that are neither, with the nearest one.
 
     Examples
     --------
@@ -166,11 +166,13 @@ def state_positions(states: Sequence[Hashable], choices: ChoiceSet) -> np.ndarra
     """
     if isinstance(states, str):
         raise OptionError(f"states={states!r} is one text; give a list, [{states!r}].")
+    if not isinstance(states, Iterable):
+        raise OptionError(refusal("states", states, "not allowed", "give a list of codes or titles"))
     titles = {title: code for code, title in zip(choices.codes, choices.titles, strict=True)}
     place: dict[Any, int] = {code: i for i, code in enumerate(choices.codes)}
     out: list[int] = []
     for state in states:
-        code = plain_code(state)
+        code = plain_code(state) if isinstance(state, Hashable) else None
         code = code if code in place else titles.get(code)
         if code is None:
             near = did_you_mean(state, [*choices.titles, *choices.codes])

@@ -85,7 +85,7 @@ class Coding:
     >>> panel = CareerPanel(df, "id", "year", "job", static=["sex"])
     >>> coding = Coding.of(panel, gap=True, calendar="learned")
     >>> [factor.column for factor in coding.factors], [number.column for number in coding.numbers], coding.times
-    (['sex'], ['gap()', 'year'], (2000.0, 2002.0))
+    (['sex'], ['gap()', 'spell()', 'year'], (2000.0, 2002.0))
     """
 
     factors: tuple[Factor, ...]
@@ -128,6 +128,8 @@ class Coding:
         ------
         MissingColumnError
             If a column of `columns` is no covariate of the panel.
+        DataError
+            If a column has a name of this module's own.
         """
         frame, target = panel.to_frame(history=True), panel.is_target
         if weights is not None:
@@ -135,7 +137,11 @@ class Coding:
             weights = weights[weights > 0]
         static, dynamic = panel.roles.of_records
         covariates = (*static, *dynamic, *panel.roles.lagged)
-        for column in columns or ():
+        for column in covariates if columns is None else columns:
+            if column in (GAP, SPELL):
+                raise DataError(f"the panel has a column {column!r}, a name that CAREER uses itself; rename it.")
+            if str(column).endswith("[alt]") or column in panel.roles.by_outcome:
+                raise MissingColumnError(f"covariates names {column!r}: CAREER does not read columns by outcome.")
             if column not in covariates:
                 raise MissingColumnError(
                     f"covariates names {column!r}, which is no static, dynamic or lagged column of the panel."

@@ -50,7 +50,8 @@ class CAREER(Estimator):
         Encoder of titles, such as "minilm": the input embedding and the output weights of an occupation are each a
         free vector plus a learned linear map of its title's vector, so that rare occupations borrow from similar ones.
     covariates : sequence of column names, optional
-        The only static, dynamic and lagged columns to use; all those of the panel by default.
+        The only static, dynamic and lagged columns to use; all those of the panel by default. Columns by outcome
+        ("wage[alt]") are not read.
     position : {"learned", "sinusoidal"} or None
         Embedding of the record's number.
     calendar : {"learned", "number"} or None
@@ -275,10 +276,11 @@ class CAREER(Estimator):
             )
         resolve_device(self.device)
         sizes = self.sizes(len(panel))
-        from econllm.career.fitting import estimate
+        from econllm.career.fitting import estimate, settled
         from econllm.career.results import CAREERResults
 
-        fitted = estimate(self, sizes, panel, held, weights, seed, checkpoint)
+        with settled():
+            fitted = estimate(self, sizes, panel, held, weights, seed, checkpoint)
         return CAREERResults(self, sizes, fitted.predictor, fitted.history, fitted.info)
 
 

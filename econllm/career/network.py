@@ -207,13 +207,13 @@ class CareerNetwork(nn.Module):
         angle = place[..., None] * rate
         return torch.cat([angle.sin(), angle.cos()], dim=-1)[..., : self.shape.dim]
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Batch, place: Tensor | None = None) -> Tensor:
         """Representations of records, shape (persons, records, dim); record t sees records up to t only."""
-        return self.remember(batch)[0]
+        return self.remember(batch, place)[0]
 
-    def remember(self, batch: Batch) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """Representations of records, and their keys and values in every block."""
-        x = self.dropout(self.embed(batch))
+    def remember(self, batch: Batch, place: Tensor | None = None) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Representations of records, and their keys and values in every block; `place` as in `embed`."""
+        x = self.dropout(self.embed(batch, place))
         mask = None if batch.keep is None else visible(batch.keep)[:, None]
         memory = []
         for block in self.blocks:

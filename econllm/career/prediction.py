@@ -110,7 +110,7 @@ class Predictor:
         number = torch.as_tensor(np.cumsum(careers.target) - 1).to(self.device)
         self.network.eval()
         with torch.inference_mode():
-            for persons in in_order_of_length(careers):
+            for persons in in_order_of_length(careers.lengths):
                 rows, real = store.rows(torch.as_tensor(persons).to(self.device))
                 batch = store.batch(rows)
                 person, record = (store.target[rows] & real).nonzero(as_tuple=True)

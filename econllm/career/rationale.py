@@ -217,19 +217,24 @@ def _search(
 
 
 def _tables(predictor: Predictor, careers: Careers, record: int, given_move: bool, keep: np.ndarray) -> np.ndarray:
-    """Probabilities in one record of a single career, a row for each row of `keep`, the records that are not hidden."""
+    """Probabilities in one record of a single career, a row for each row of `keep`, the records that are not hidden.
+
+    Every row of `keep` has as many of them, the record itself, the last one, among them.
+    """
     store, network = Store.of(careers, predictor.device), predictor.network
-    size = max(1, _RECORDS // (record + 1))
+    # Hidden records pass nothing on, and need not be read.
+    places = np.nonzero(keep)[1].reshape(len(keep), -1)
+    size = max(1, _RECORDS // places.shape[1])
     out = np.empty((len(keep), len(predictor.choices)))
     network.eval()
     for begin in range(0, len(keep), size):
-        part = torch.as_tensor(keep[begin : begin + size], device=predictor.device)
-        rows = torch.arange(record + 1, device=predictor.device).expand(len(part), -1)
+        part = torch.as_tensor(places[begin : begin + size], device=predictor.device)
         with torch.inference_mode():
-            batch = store.batch(rows, part)
-            hidden = network(batch)
+            batch = store.batch(part)
+            hidden = network(batch, part)
         persons = torch.arange(len(part), device=predictor.device)
-        out[begin : begin + size] = np.exp(predictor.of_rows(hidden, persons, torch.full_like(persons, record), batch))
+        own = torch.full_like(persons, part.shape[1] - 1)
+        out[begin : begin + size] = np.exp(predictor.of_rows(hidden, persons, own, batch))
     if given_move:
         out[:, careers.last[record] - 1] = 0
         out /= out.sum(axis=1, keepdims=True)

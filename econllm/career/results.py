@@ -201,7 +201,8 @@ class CAREERResults(Results):
         -----
         Wanted is the smallest set S of records with y = argmax P(y | S); greedy rationalisation (Vafa, Deng, Blei and
         Rush 2021, "Rationales for Sequential Predictions", arXiv 2109.06387) finds a small one. Begin with the row's
-        own record, which carries the last occupation and what is known at the time; hide all others; include the
+        own record, which carries the last occupation, how many records it has lasted (with `spell`) and what is known
+        at the time; hide all others; include the
         earlier record that raises the probability of y most; stop when y is the most probable occupation, or when all
         records are in. Hidden records keep their place in time and pass nothing on.
 

@@ -33,7 +33,9 @@ def pack_predictor(predictor: Predictor) -> dict[str, Any]:
 def unpack_predictor(state: dict[str, Any], choices: ChoiceSet) -> Predictor:
     """Undo :func:`pack_predictor`; the network is on the CPU."""
     titles = state["titles"]
-    network = CareerNetwork(Shape(**state["shape"]), None if titles is None else torch.as_tensor(np.array(titles)))
+    # The weights with which a network begins are drawn from the caller's random numbers, which stay as they were.
+    with torch.random.fork_rng(devices=[]):
+        network = CareerNetwork(Shape(**state["shape"]), None if titles is None else torch.as_tensor(np.array(titles)))
     network.load_state_dict({name: torch.as_tensor(np.array(values)) for name, values in state["weights"].items()})
     coding = Coding(
         tuple(Factor(_name(column), lagged, tuple(levels)) for column, lagged, levels in state["factors"]),

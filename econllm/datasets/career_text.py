@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from econllm.choices import ChoiceSet, plain_code
-from econllm.errors import DataError, OptionError, did_you_mean, listing
+from econllm.errors import DataError, OptionError, did_you_mean, listing, refusal
 from econllm.files import replacing
 from econllm.panel import CareerPanel
 
@@ -160,7 +160,7 @@ def write_career_text(panel: CareerPanel, folder: str | PathLike[str], split: st
     root = Path(folder).expanduser()
     if root.exists() and not root.is_dir():
         raise OptionError(f"folder={str(root)!r} is a file; give a folder.")
-    if not split or not _ends_a_file_name(split):
+    if not isinstance(split, str) or not split or not _ends_a_file_name(split):
         raise OptionError(f"split={split!r} cannot begin the name of a file; give 'train', 'valid' or 'test'.")
     texts = _texts(panel)
     stale = [name for name in (*_STATIC, *_DYNAMIC) if name not in texts and (root / f"{split}.{name}").exists()]
@@ -209,6 +209,8 @@ def _find_variables(
     for option, names in (("static", static), ("dynamic", dynamic)):
         if isinstance(names, str):
             raise OptionError(f"{option}={names!r} is one text; give a list of names, [{names!r}].")
+        if names is not None and not isinstance(names, Iterable):
+            raise OptionError(refusal(option, names, "not allowed", "give a list of names"))
     named = [*(static or ()), *(dynamic or ())]
     twice = [name for name in named if named.count(name) > 1]
     if twice:

@@ -243,7 +243,8 @@ class Run:
         if self.task.score is None:
             return None
         self.task.network.eval()
-        with torch.no_grad():
+        # What is not finite is said below, once.
+        with torch.no_grad(), np.errstate(invalid="ignore", over="ignore"):
             value = float(self.task.score())
         # Minus infinity is a score, if a bad one: something that happened had probability zero.
         if math.isnan(value) or value == math.inf:

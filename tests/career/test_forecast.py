@@ -111,6 +111,15 @@ def test_numbers_of_a_forecast_belong_together():
         assert found.events[code] == (later["job"] == code).sum()
 
 
+@pytest.mark.parametrize(
+    ("states", "message"),
+    [(10, "states=10 is not allowed: give a list"), ([["Nurse"]], r"states names \['Nurse'\], which is neither code")],
+)
+def test_states_that_are_no_list_of_names_are_refused(states, message):
+    with pytest.raises(OptionError, match=message):
+        fitted().forecast(panel(), CUTOFF, draws=2, seed=0, states=states)
+
+
 def test_states_have_ten_records_or_are_named():
     model, data = fitted(), panel(40, seed=3)
     counts = after(data)["job"].value_counts().reindex(CHOICES.codes)

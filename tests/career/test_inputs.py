@@ -90,7 +90,7 @@ def test_the_spell_is_the_number_of_records_in_a_row_with_the_last_occupation():
     scaled = (values - np.nanmean(values)) / np.nanstd(values)
     np.testing.assert_allclose(c.numbers[:, j], np.nan_to_num(scaled), atol=1e-6)
     assert (c.numbers[:, len(coding.numbers) + j] == np.isnan(values)).all()
-    assert SPELL not in [n.column for n in read(data)[0].numbers]
+    assert SPELL not in [n.column for n in read(data, spell=False)[0].numbers]
 
 
 def test_categories_and_their_missing_value_have_rows_of_their_own():
@@ -181,14 +181,15 @@ def test_columns_by_outcome_are_left_out():
         df[f"wage[{code}]"] = 1.0
     data = panel_of(df, dynamic=["educ", "wage[alt]"])
     coding, _ = read(data)
-    assert [n.column for n in coding.numbers] == ["birth", "educ", "hours", GAP, "year"]
-    with pytest.raises(MissingColumnError, match=r"'wage\[10\]', which is no static"):
-        Coding.of(data, columns=["wage[10]"])
+    assert [n.column for n in coding.numbers] == ["birth", "educ", "hours", GAP, SPELL, "year"]
+    for named in ("wage[alt]", "wage[10]"):
+        with pytest.raises(MissingColumnError, match="does not read columns by outcome"):
+            Coding.of(data, columns=[named])
 
 
 def test_covariates_choose_columns():
     data = panel()
-    coding = Coding.of(data, columns=["hours", "sex"], gap=False, calendar=None)
+    coding = Coding.of(data, columns=["hours", "sex"], gap=False, spell=False, calendar=None)
     assert [(f.column, f.lagged) for f in coding.factors] == [("sex", False)]
     assert [(n.column, n.lagged) for n in coding.numbers] == [("hours", True)]
     fit = fitted(covariates=("hours", "sex"))
@@ -206,7 +207,7 @@ def test_more_than_two_hundred_times_are_a_slope():
     assert Coding.of(data).times == ()
     assert len(Coding.of(data.split_time(199)[0]).times) == 200
     assert Coding.of(data, calendar="number").times == ()
-    assert [n.column for n in Coding.of(data, calendar=None).numbers] == [GAP]
+    assert [n.column for n in Coding.of(data, calendar=None).numbers] == [GAP, SPELL]
 
 
 def test_times_as_text_are_refused_by_the_panel():
@@ -299,4 +300,12 @@ def test_numbers_as_categories_are_matched_by_value():
 def test_roles_cover_all_columns():
     coding = Coding.of(panel())
     used = {part.column for part in (*coding.factors, *coding.numbers)}
-    assert used == {*ROLES["static"], *ROLES["dynamic"], *ROLES["lagged"], GAP, "year"}
+    assert used == {*ROLES["static"], *ROLES["dynamic"], *ROLES["lagged"], GAP, SPELL, "year"}
+
+
+@pytest.mark.parametrize("name", [GAP, SPELL])
+def test_names_that_mean_something_else_are_refused(name):
+    data = panel_of(careers().rename(columns={"educ": name}), dynamic=["region", name])
+    with pytest.raises(DataError, match=r"has a column '.*\(\)', a name that CAREER uses itself"):
+        Coding.of(data)
+    assert len(Coding.of(data, columns=["region"]).factors) == 1

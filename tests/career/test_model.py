@@ -160,7 +160,7 @@ def test_the_fit_is_described():
 
 def test_training_raises_the_likelihood():
     training = el.Training(epochs=15, batch=16, learning_rate=0.02)
-    more, less = fitted(training=training, dropout=0.0), fitted()
+    more, less = fitted(training=training, dropout=0.0, history_dropout=0), fitted()
     assert more.info.log_likelihood > less.info.log_likelihood + 10
     assert more.history.frame["loss"].is_monotonic_decreasing
 
@@ -271,11 +271,67 @@ def test_threads_do_not_matter():
     np.testing.assert_allclose(out[0], out[1], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("state", ["float64", "no_grad", "inference_mode"])
+def test_what_is_set_for_the_whole_of_torch_does_not_matter(state):
+    fit = fitted()
+    try:
+        if state == "float64":
+            torch.set_default_dtype(torch.float64)
+            again = el.CAREER(**TINY).fit(panel(), seed=0)
+            assert torch.get_default_dtype() == torch.float64
+        else:
+            with getattr(torch, state)():
+                again = el.CAREER(**TINY).fit(panel(), seed=0)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert same_weights(network(again), network(fit))
+
+
+def test_a_long_career_does_not_fill_up_the_others(monkeypatch):
+    import econllm.career.fitting as fitting
+
+    read = []
+    original = fitting.negative_log_likelihood
+
+    def watched(net, batch, *others):
+        read.append(batch.last.numel())
+        return original(net, batch, *others)
+
+    monkeypatch.setattr(fitting, "negative_log_likelihood", watched)
+    monkeypatch.setattr(fitting, "_FILLED", 150)
+    long = pd.DataFrame({"id": 99, "year": np.arange(1900, 2000), "job": 10})
+    short = pd.DataFrame({"id": np.repeat(np.arange(19), 2), "year": np.tile([1990, 1991], 19), "job": 20})
+    data = el.CareerPanel(pd.concat([long, short], ignore_index=True), "id", "year", "job", titles=CHOICES)
+    training = el.Training(epochs=1, batch=20)
+    options = {**TINY, "training": training, "dropout": 0.0, "history_dropout": 0}
+    apart = el.CAREER(**options).fit(data, seed=0)
+    assert read == [38, 100]
+    monkeypatch.setattr(fitting, "_FILLED", 10_000)
+    together = el.CAREER(**options).fit(data, seed=0)
+    assert read[2:] == [2000]
+    assert apart.history.frame["loss"].iloc[0] == pytest.approx(together.history.frame["loss"].iloc[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_last_update_that_diverges_is_said(held):
+    training = el.Training(epochs=1, batch=1000, learning_rate=1e30)
+    model = el.CAREER(**{**TINY, "training": training})
+    with pytest.raises(TrainingError, match=r"not finite.*give a lower learning_rate than 1e\+30"):
+        model.fit(panel(), validation=panel(seed=1) if held else None, seed=0)
+
+
+def test_titles_without_letters_are_refused():
+    data = panel_of(careers(), titles=el.ChoiceSet(list(CHOICES.codes)))
+    with pytest.raises(DataError, match="none of these 5 has a letter, first '10': give titles= to CareerPanel"):
+        el.CAREER(titles=encoder(), **TINY).fit(data, seed=0)
+
+
 # Weights
 
 WHOLE = {
     **TINY,
     "dropout": 0.0,
+    "history_dropout": 0,
     "training": el.Training(epochs=8, batch=1000, learning_rate=0.01, buckets=0),
 }
 

@@ -45,7 +45,7 @@ def test_titles_are_part_of_the_vectors():
     network = fit.predictor.network
     spoken = network.titles.double().numpy() @ network.title_input.weight.detach().double().numpy().T
     expected = network.occupation.weight[1:].detach().double().numpy() + spoken
-    assert fit.occupation_embeddings().frame.to_numpy() == pytest.approx(expected, abs=1e-5)
+    assert fit.occupation_embeddings("input").frame.to_numpy() == pytest.approx(expected, abs=1e-5)
 
 
 def test_neighbours_by_hand(jobs):
@@ -115,7 +115,7 @@ def test_occupations_that_go_the_same_way_are_near():
     data = el.CareerPanel(pd.DataFrame(rows, columns=["id", "t", "job"]), "id", "t", "job")
     training = el.Training(epochs=15, batch=32, learning_rate=0.01)
     fit = el.CAREER(layers=1, dim=16, heads=2, dropout=0.0, training=training).fit(data, seed=0)
-    inputs = fit.occupation_embeddings()
+    inputs = fit.occupation_embeddings("input")
     assert [inputs.neighbours(job)["code"].iloc[0] for job in (1, 2, 3, 4)] == [2, 1, 4, 3]
 
 

@@ -179,7 +179,7 @@ def test_small_batches_predict_the_same(monkeypatch):
 
     fit, data = loud(fitted()), panel()
     whole = fit.log_proba(data)
-    monkeypatch.setattr(prediction, "in_order_of_length", lambda careers: in_order_of_length(careers, 7))
+    monkeypatch.setattr(prediction, "in_order_of_length", lambda lengths: in_order_of_length(lengths, 7))
     np.testing.assert_allclose(fit.log_proba(data), whole, rtol=0, atol=1e-5)
     np.testing.assert_allclose(fit.log_likelihood(data), whole[np.arange(len(data)), data.outcome], atol=1e-5)
 
@@ -188,7 +188,7 @@ def test_batches_hold_every_person_once_and_few_records():
     from econllm.career.batches import in_order_of_length
 
     c = fitted().predictor.coding.read(panel(), CHOICES)
-    parts = list(in_order_of_length(c, 12))
+    parts = list(in_order_of_length(c.lengths, 12))
     assert sorted(np.concatenate(parts)) == list(range(len(c)))
     assert all(len(part) * c.lengths[part].max() <= 12 for part in parts)
 
@@ -333,11 +333,14 @@ def test_moves_and_stays():
 def test_representations_are_labelled_and_decide_the_odds_of_moving():
     fit, data = loud(fitted()), panel()
     h = fit.transform(data)
-    assert h.shape == (len(data), 16)
+    assert h.shape == (len(data), 15)
     assert h.index.equals(data.index)
-    assert h.columns[-1] == "career_15"
-    move = fit.predictor.network.move
-    odds = h.to_numpy() @ move.weight.detach().double().numpy()[0] + move.bias.item()
+    assert h.columns[-1] == "career_14"
+    # Normalised, then scaled and moved by weights: what is left out follows from the rest.
+    norm, move = fit.predictor.network.norm, fit.predictor.network.move
+    scale, shift = norm.weight.detach().double().numpy(), norm.bias.detach().double().numpy()
+    last = -((h.to_numpy() - shift[:-1]) / scale[:-1]).sum(axis=1) * scale[-1] + shift[-1]
+    odds = np.column_stack([h, last]) @ move.weight.detach().double().numpy()[0] + move.bias.item()
     expected = fit.move_proba(data)
     np.testing.assert_allclose(1 / (1 + np.exp(-odds[~data.is_first])), expected.dropna(), atol=1e-5)
 

@@ -122,6 +122,13 @@ def test_a_damaged_file_is_said_to_be_damaged(tmp_path):
         el.load(tmp_path / "fit")
 
 
+def test_loading_leaves_random_numbers_alone(tmp_path):
+    fitted().save(tmp_path / "fit")
+    before = torch.get_rng_state()
+    el.load(tmp_path / "fit")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_result_may_be_saved_again(tmp_path):
     loaded = back(fitted(), tmp_path / "one")
     twice = back(loaded, tmp_path / "two")

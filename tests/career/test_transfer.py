@@ -11,7 +11,7 @@ from econllm.career.inputs import Coding
 from econllm.career.network import CareerNetwork, Shape
 from econllm.career.prediction import Predictor
 from econllm.career.transfer import transfer
-from econllm.errors import DataError, OptionError
+from econllm.errors import DataError, EconLLMWarning, OptionError
 from tests.career.samples import CHOICES, MORE, TINY, careers, encoder, fitted, loud, panel, panel_of, same_weights
 
 TRAINING = TINY["training"]
@@ -244,6 +244,23 @@ def test_frozen_parts_stay_bit_for_bit(freeze, moving):
 def test_every_parameter_belongs_to_a_part():
     parts = {part_of(name) for name, _ in fitted(titles=encoder(), layers=2).predictor.network.named_parameters()}
     assert parts == {1, 2, "embeddings", "head"}
+
+
+@pytest.mark.parametrize("part", ["head", "embeddings"])
+def test_new_occupations_in_frozen_parts_are_named(part):
+    data = panel_of(careers().replace({"job": {50: 60}}), titles=MORE)
+    with pytest.warns(EconLLMWarning, match="does not know 1 occupations, whose vectors stay.*: 60") as caught:
+        el.CAREER(start=fitted(), freeze=[part], training=TRAINING).fit(data, seed=0)
+    assert caught[0].filename == __file__
+
+
+def test_new_columns_in_frozen_embeddings_are_named():
+    frame = careers().assign(rural=1.0)
+    frame.loc[frame["region"] == "east", "region"] = "south"
+    data = panel_of(frame, dynamic=["region", "educ", "rural"])
+    with pytest.warns(EconLLMWarning, match="the columns 'region', 'rural', or levels of theirs"):
+        el.CAREER(start=fitted(), freeze=["embeddings"], training=TRAINING).fit(data, seed=0)
+    el.CAREER(start=fitted(), freeze=["head"], training=TRAINING).fit(data, seed=0)
 
 
 def test_freezing_everything_is_refused():

@@ -348,3 +348,10 @@ def test_simulated_careers_in_three_splits(tmp_path):
         assert again.record_numbers.tolist() == part.record_numbers.tolist()
         for name in ("sex", "birth_year", "educ", "exper"):
             assert plain(again.to_frame()[name]) == [str(value) for value in part.to_frame()[name]]
+
+
+@pytest.mark.parametrize("option", ["static", "dynamic"])
+def test_names_that_are_no_list_are_refused(tmp_path, option):
+    (tmp_path / "train.job").write_text("a b\n")
+    with pytest.raises(OptionError, match=f"{option}=3 is not allowed: give a list of names"):
+        read_career_text(tmp_path, **{option: 3})
