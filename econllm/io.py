@@ -77,7 +77,13 @@ def load(folder: str | os.PathLike[str]) -> Results:
             f"the result in {os.fspath(folder)!r} was written by econllm {found[2]} in a format that version "
             f"{econllm.__version__} does not read."
         )
-    return _rebuild(content, arrays)
+    try:
+        return _rebuild(content, arrays)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"the saved result in {os.fspath(folder)!r} is damaged: its parts do not fit "
+            f"({type(error).__name__}: {error})."
+        ) from error
 
 
 def _content(results: Results, arrays: dict[str, np.ndarray], name: str) -> dict[str, Any]:
@@ -116,7 +122,7 @@ def _rebuild(content: dict[str, Any], arrays: dict[str, np.ndarray]) -> Results:
 
 def write_results(results: Results, folder: Path, *, overwrite: bool) -> None:
     """Write a result into a folder; see :meth:`Results.save`. The folder appears whole or not at all."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     if folder.exists() and not (overwrite and (folder / _JSON).is_file()):
         hint = "it is no saved result" if overwrite else "pass overwrite=True to replace a saved result"
@@ -131,7 +137,8 @@ def write_results(results: Results, folder: Path, *, overwrite: bool) -> None:
     try:
         temporary.mkdir()
         (temporary / _JSON).write_text(text, encoding="utf-8")
-        save_file(arrays, temporary / _ARRAYS)
+        # Through bytes: safetensors' own writer makes files that their owner alone can read.
+        (temporary / _ARRAYS).write_bytes(save(arrays))
         if folder.exists():
             os.replace(folder, earlier)
         os.replace(temporary, folder)

@@ -162,7 +162,7 @@ def test_failure_leaves_what_was_there(careers, tmp_path, monkeypatch, overwrite
         raise OSError("no space left")
 
     real = io.os.replace
-    for name in ("safetensors.numpy.save_file", "econllm.io.os.replace"):
+    for name in ("safetensors.numpy.save", "econllm.io.os.replace"):
         calls = []
 
         def last_one_fails(a, b, calls=calls) -> None:
@@ -241,3 +241,17 @@ def test_packing_arrays_and_odd_keys() -> None:
         pack({"deep": [object()]}, {}, "x")
     with pytest.raises(DataError, match="x holds a ndarray"):
         pack(np.array(["a"]), {}, "x")
+
+
+def test_parts_that_do_not_fit_are_named_as_damage(careers, tmp_path) -> None:
+    Empirical().fit(careers).save(tmp_path / "fit")
+    content = json.loads((tmp_path / "fit" / "results.json").read_text(encoding="utf-8"))
+    for broken in ({"model": {"no_such_option": 1}}, {"state": {}}):
+        (tmp_path / "fit" / "results.json").write_text(json.dumps({**content, **broken}), encoding="utf-8")
+        with pytest.raises(DataError, match="its parts do not fit"):
+            load(tmp_path / "fit")
+
+
+def test_whoever_may_read_one_file_may_read_the_other(careers, tmp_path) -> None:
+    Empirical().fit(careers).save(tmp_path / "fit")
+    assert len({path.stat().st_mode for path in (tmp_path / "fit").iterdir()}) == 1

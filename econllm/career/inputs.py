@@ -335,7 +335,7 @@ def as_numbers(values: pd.Series) -> np.ndarray:
     Raises
     ------
     DataError
-        If the column holds text.
+        If the column holds text or infinite numbers.
 
     Examples
     --------
@@ -351,6 +351,12 @@ def as_numbers(values: pd.Series) -> np.ndarray:
             f"column {values.name!r}: the model knows numbers, and {len(found)} rows hold something else: "
             f"{listing(found.unique())}."
         ) from error
+    endless = np.isinf(out)
+    if endless.any():
+        raise DataError(
+            f"column {values.name!r} is infinite in {int(endless.sum())} of {len(out)} rows, first at index "
+            f"{listing(values.index[endless], 3)}; give finite numbers, or missing ones."
+        )
     return out
 
 

@@ -93,7 +93,7 @@ class Checkpoint:
             Weights and state of the optimiser.
         """
         import torch
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         # Copies, because safetensors refuses tensors that share memory.
         copies = {
@@ -101,7 +101,8 @@ class Checkpoint:
         }
         text = json.dumps({"identity": self.identity, "progress": dict(progress)})
         with replacing(self.folder / _FILE) as draft:
-            save_file(copies, draft, metadata={_KEY: text})
+            # Through bytes: safetensors' own writer makes files that their owner alone can read.
+            draft.write_bytes(save(copies, metadata={_KEY: text}))
 
     def read(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         """Read what was written last.
