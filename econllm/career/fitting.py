@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from econllm.career.presets import Preset
 
 # Width below which a second core does not pay.
-_NARROW = 64
+_NARROW = 128
 # Records, those that only fill up counted, beyond which careers of a batch are not read together: one long career must
 # not fill up all others to its length.
 _FILLED = 16_384

@@ -78,6 +78,29 @@ class Scores(NamedTuple):
     destination: Tensor
 
 
+class Dropout(nn.Module):
+    """Dropout whose share is rounded to a multiple of 1/256 on a CPU.
+
+    One random byte per activation decides there, in a sixth of the time of torch's own, which would be a tenth of that
+    of training.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Set a share of the activations to zero, and scale the others up, in training."""
+        if not self.training or not self.share:
+            return x
+        if x.device.type != "cpu":
+            return functional.dropout(x, self.share)
+        level = min(round(256 * self.share), 255)
+        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= level
+        return x * (kept * (256 / (256 - level))).to(x.dtype)
+
+
 class Block(nn.Module):
     """Pre-norm block: causal self-attention, then two linear maps with GELU between."""
 
@@ -87,7 +110,7 @@ class Block(nn.Module):
         self.before_attention, self.before_ffn = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.up, self.down = nn.Linear(dim, ffn), nn.Linear(ffn, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Update records; also their keys and values, which records that come later look at."""
@@ -140,7 +163,7 @@ class CareerNetwork(nn.Module):
         self.position = nn.Embedding(_POSITIONS, d) if shape.position == "learned" else None
         self.blocks = nn.ModuleList(Block(d, shape.heads, shape.ffn, shape.dropout) for _ in range(shape.layers))
         self.norm = nn.LayerNorm(d)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = Dropout(shape.dropout)
         self.output = nn.Linear(d, shape.choices)
         self.move = nn.Linear(d, 1) if shape.two_stage else None
         self.ask: nn.Linear | None = nn.Linear(d, d) if shape.returns else None

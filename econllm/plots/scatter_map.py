@@ -27,7 +27,7 @@ _MARKS = (
     ("P", "#b8b8b8", "#555555"),
     ("X", "#5580b5", "#123f70"),
 )
-_LONGEST = 30
+_LONGEST = 36
 _FONT = 7
 # Inches: the width of the figure, and the least and largest height.
 _WIDTH, _LOWEST, _HIGHEST = 6.8, 4.0, 7.4

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from econllm.career.batches import Store
-from econllm.career.network import Batch, Block, CareerNetwork, Shape, visible
+from econllm.career.network import Batch, Block, CareerNetwork, Dropout, Shape, visible
 from tests.career.samples import MORE, by_hand, encoder, fitted, loud, panel, weights_of
 
 SHAPE = Shape(
@@ -211,3 +211,20 @@ def test_blocks_start_near_the_identity():
     with torch.inference_mode():
         out, _ = net.blocks[0](x, None)
     assert (out - x).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.999])
+def test_dropout_drops_its_share_and_keeps_the_mean(share):
+    torch.manual_seed(0)
+    layer, x = Dropout(share), torch.ones(301, 401)
+    dropped = layer(x)
+    assert (dropped == 0).float().mean() == pytest.approx(share, abs=0.005)
+    assert dropped.mean() == pytest.approx(1.0, abs=0.02 if share < 0.9 else 0.2)
+    assert layer.eval()(x) is x
+
+
+def test_dropout_is_independent_between_neighbours():
+    torch.manual_seed(0)
+    kept = (Dropout(0.5)(torch.ones(100_000)) > 0).double().numpy()
+    for lag in (1, 2, 7, 8, 9):
+        assert abs(np.corrcoef(kept[:-lag], kept[lag:])[0, 1]) < 0.015
