@@ -2,9 +2,9 @@
 
     python career_speed.py
 
-Two epochs of training; all test rows; 100 continuations of every test person's
-career by 9 records; forecasts after 2010 from 100 paths. The peer, the public CAREER code (12 layers, width 192),
-predicts about 3,700 records per second on as many cores.
+Two epochs of training; all test rows; 100 continuations of every test person's career by 9 records; forecasts after
+2010 from 100 paths. The peer, the public CAREER code (12 layers, width 192), predicts about 3,700 records per second on
+as many cores.
 """
 
 from __future__ import annotations
