@@ -24,7 +24,7 @@ _SHADES = "Blues"
 # hide the cells, up to a number of points; around cells of less than so many inches there is none.
 _LINES, _LINE_SHARE, _THICKEST, _LINED = (0.8, 0.8, 0.8, 1.0), 0.05, 0.5, 0.03
 # Characters of a label, in a figure of one panel and in one of several.
-_LONGEST, _LONGEST_OF_MANY = 30, 26
+_LONGEST, _LONGEST_OF_MANY = 28, 26
 # Inches: the largest cell, the figure, the scale with its numbers, a panel at least, a line of text.
 _CELL, _WIDTH, _HEIGHT, _SCALE, _PANEL, _LINE = 0.3, 7.0, 8.0, 0.8, 0.6, 0.13
 # Sizes of labels in points, and the width of a character in inches per point.
