@@ -164,7 +164,8 @@ def hessian(problem: Problem, point: Point) -> np.ndarray:
     k, outcomes = problem.features + problem.intercept, problem.outcomes
     own, pairs = k * outcomes, _Pairs(k, outcomes)
     narrow = k <= _NARROW
-    size = max(64, _CHUNK_VALUES // max(4 * (pairs.columns if narrow else k * outcomes), 1))
+    widest = max(pairs.columns, pairs.outcomes) if narrow else k * outcomes
+    size = max(64, _CHUNK_VALUES // max(4 * widest, 1))
 
     def share(number: int) -> tuple[np.ndarray, np.ndarray]:
         first = np.zeros((pairs.columns, pairs.outcomes) if narrow else (pairs.outcomes, k, k))

@@ -1,5 +1,6 @@
 """Covariances against statsmodels, repeated rows, plain sums over rows, finite differences and closed forms."""
 
+import tracemalloc
 import warnings
 from dataclasses import replace
 
@@ -427,3 +428,18 @@ def test_words() -> None:
     assert describe("clustered", names=("person", "year"), counts=(545, 8), ssc="parameters", strata="region") == (
         "clustered by person and year (545 and 8 clusters, G/(G-1) (N-1)/(N-K), within strata of region)"
     )
+
+
+def test_many_outcomes_and_no_columns_take_little_memory() -> None:
+    rows, outcomes = 20_000, 150
+    outcome = np.arange(rows) % outcomes
+    problem = Problem(sparse.csr_array((rows, 0)), np.zeros((rows, 0)), outcome, outcomes, None, 0.0, True)
+    point = Point(np.zeros((0, outcomes)), np.zeros(outcomes), np.zeros(0))
+    tracemalloc.start()
+    found = newton.hessian(problem, point)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    expected = rows * (np.eye(outcomes) / outcomes - 1 / outcomes**2)
+    np.testing.assert_allclose(found, expected, atol=1e-8)
+    # All pairs of outcomes of all rows at once would be 1.8 GB.
+    assert peak < 3e8
