@@ -260,6 +260,23 @@ def check_number(
         raise OptionError(refusal(name, value, "not allowed", f"give {wanted}"))
 
 
+def check_share(name: str, value: Any) -> None:
+    """Raise unless `value` is a number from 0 up to but not including 1.
+
+    Raises
+    ------
+    OptionError
+        Naming the option and the value.
+
+    Examples
+    --------
+    >>> check_share("dropout", 0.2)
+    """
+    check_number(name, value, minimum=0)
+    if value >= 1:
+        raise OptionError(refusal(name, value, "not allowed", "give a share of at least 0 and below 1"))
+
+
 def check_columns(df: pd.DataFrame, columns: Iterable[Hashable], what: str) -> None:
     """Raise unless every column is in the frame.
 

@@ -535,7 +535,7 @@ def test_data_that_do_not_fit_are_refused():
         ({"batch": 2.5}, "batch=2.5"),
         ({"learning_rate": 0}, "learning_rate=0 is not allowed: give a finite number above 0"),
         ({"schedule": "one-cycle"}, "Did you mean 'one_cycle'"),
-        ({"warmup": 1.0}, r"warmup=1.0 is not allowed: give a number from 0 up to but not including 1"),
+        ({"warmup": 1.0}, r"warmup=1.0 is not allowed: give a share of at least 0 and below 1"),
         ({"warmup": -0.1}, "warmup=-0.1"),
         ({"weight_decay": -1}, "weight_decay=-1"),
         ({"betas": 0.9}, "betas=0.9 is not allowed: give two numbers"),

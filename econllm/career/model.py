@@ -13,7 +13,7 @@ import pandas as pd
 from econllm.base import Estimator, Results
 from econllm.career.presets import PRESETS, Preset, preset_for
 from econllm.encoders import SentenceEncoder
-from econllm.errors import DataError, OptionError, check_number, check_option, did_you_mean, refusal
+from econllm.errors import DataError, OptionError, check_number, check_option, check_share, did_you_mean, refusal
 from econllm.options import Seed, resolve_device
 from econllm.panel import CareerPanel
 from econllm.sample import Data
@@ -134,7 +134,7 @@ class CAREER(Estimator):
                 check_number(name, getattr(self, name), minimum=1, integer=True)
         for name in ("dropout", "history_dropout"):
             if getattr(self, name) is not None:
-                _check_share(name, getattr(self, name))
+                check_share(name, getattr(self, name))
         check_number("pseudo_count", self.pseudo_count, above=0)
         for name in ("two_stage", "returns", "gap", "spell", "weighted"):
             check_option(name, getattr(self, name), [True, False])
@@ -301,9 +301,3 @@ def _names(name: str, value: Any) -> tuple[Any, ...]:
         raise OptionError(f"{name} names {twice[0]!r} twice.")
     # A column with a name of several parts is a list where it was saved.
     return tuple(tuple(v) if isinstance(v, list) else v for v in value)
-
-
-def _check_share(name: str, value: Any) -> None:
-    check_number(name, value, minimum=0)
-    if value >= 1:
-        raise OptionError(f"{name}={value!r} is not allowed: give a share of at least 0 and below 1.")

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from econllm.errors import OptionError, check_number, check_option, refusal
+from econllm.errors import OptionError, check_number, check_option, check_share, refusal
 
 Schedule = Literal["one_cycle", "cosine", "inverse_sqrt", "constant"]
 
@@ -90,12 +90,12 @@ class Training:
             check_number(name, getattr(self, name), minimum=1, integer=True)
         check_number("learning_rate", self.learning_rate, above=0)
         check_option("schedule", self.schedule, ["one_cycle", "cosine", "inverse_sqrt", "constant"])
-        _check_share("warmup", self.warmup)
+        check_share("warmup", self.warmup)
         check_number("weight_decay", self.weight_decay, minimum=0)
         if not isinstance(self.betas, tuple | list) or len(self.betas) != 2:
             raise OptionError(refusal("betas", self.betas, "not allowed", "give two numbers from 0 up to but not 1"))
         for k, beta in enumerate(self.betas):
-            _check_share(f"betas[{k}]", beta)
+            check_share(f"betas[{k}]", beta)
         object.__setattr__(self, "betas", (float(self.betas[0]), float(self.betas[1])))
         if self.clip is not None:
             check_number("clip", self.clip, above=0)
@@ -150,10 +150,3 @@ class Training:
 def _half_cosine(way: float) -> float:
     """Fall from one to zero as `way` goes from zero to one."""
     return (1 + math.cos(math.pi * way)) / 2
-
-
-def _check_share(name: str, value: object) -> None:
-    """Raise unless a value is a number from 0 up to but not including 1."""
-    check_number(name, value, minimum=0)
-    if not value < 1:  # type: ignore[operator]
-        raise OptionError(refusal(name, value, "not allowed", "give a number from 0 up to but not including 1"))
