@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from econllm import metrics
 from econllm.career.batches import Store
 from econllm.career.inputs import Careers
+from econllm.career.occupations import position_of
 from econllm.career.paths import Paths, Records, chunks, pick, uniforms
 from econllm.career.prediction import Predictor
 from econllm.career.simulate import check_paths, code_records
@@ -168,18 +169,15 @@ def state_positions(states: Sequence[Hashable], choices: ChoiceSet) -> np.ndarra
         raise OptionError(f"states={states!r} is one text; give a list, [{states!r}].")
     if not isinstance(states, Iterable):
         raise OptionError(refusal("states", states, "not allowed", "give a list of codes or titles"))
-    titles = {title: code for code, title in zip(choices.codes, choices.titles, strict=True)}
-    place: dict[Any, int] = {code: i for i, code in enumerate(choices.codes)}
     out: list[int] = []
     for state in states:
-        code = plain_code(state) if isinstance(state, Hashable) else None
-        code = code if code in place else titles.get(code)
-        if code is None:
+        position = position_of(choices, state)
+        if position is None:
             near = did_you_mean(state, [*choices.titles, *choices.codes])
             raise OptionError(f"states names {state!r}, which is neither code nor title of an occupation.{near}")
-        if place[code] in out:
+        if position in out:
             raise OptionError(f"states names {state!r} twice.")
-        out.append(place[code])
+        out.append(position)
     return np.array(out, dtype=np.int64)
 
 

@@ -245,12 +245,28 @@ def find_occupation(choices: ChoiceSet, occupation: Hashable) -> int:
     >>> find_occupation(jobs, 20), find_occupation(jobs, "Cook")
     (1, 1)
     """
+    position = position_of(choices, occupation)
+    if position is None:
+        code = plain_code(occupation)
+        raise DataError(
+            f"occupation {code!r} is neither a code nor a title of the choice set."
+            f"{did_you_mean(code, (*choices.codes, *choices.titles))}"
+        )
+    return position
+
+
+def position_of(choices: ChoiceSet, occupation: object) -> int | None:
+    """Position of a code, or of a title where no code is called so; None of anything else.
+
+    Examples
+    --------
+    >>> jobs = ChoiceSet([10, 20], ["Clerk", "Cook"])
+    >>> position_of(jobs, "Cook"), position_of(jobs, "Crook")
+    (1, None)
+    """
     code = plain_code(occupation)
     for names in (choices.codes, choices.titles):
         for position, name in enumerate(names):
             if type(name) is type(code) and name == code:
                 return position
-    raise DataError(
-        f"occupation {code!r} is neither a code nor a title of the choice set."
-        f"{did_you_mean(code, (*choices.codes, *choices.titles))}"
-    )
+    return None
