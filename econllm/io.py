@@ -90,14 +90,18 @@ def _content(results: Results, arrays: dict[str, np.ndarray], name: str) -> dict
     """Everything of a result but its arrays, which are moved aside."""
     if type(results).__name__ not in _CLASSES:
         raise OptionError(f"{type(results).__name__} cannot be saved; {', '.join(_CLASSES)} can.")
-    options = {f.name: getattr(results.model, f.name) for f in dataclasses.fields(results.model) if f.name != "context"}
     return {
         "class": type(results).__name__,
-        "model": pack(options, arrays, f"{name}model"),
+        "model": pack(_options(results.model), arrays, f"{name}model"),
         "choices": {"codes": list(results.choices.codes), "titles": list(results.choices.titles)},
         "info": pack(dataclasses.asdict(results.info), arrays, f"{name}info"),
         "state": pack(results._state(), arrays, f"{name}state"),
     }
+
+
+def _options(value: Any) -> dict[str, Any]:
+    """Fields of a specification or of an option, the objects of the caller aside."""
+    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.name != "context"}
 
 
 def _model(name: str) -> type[Estimator]:
@@ -195,13 +199,11 @@ def pack(value: Any, arrays: dict[str, np.ndarray], name: str) -> Any:
         ]
         return {"__pairs__": pairs}
     if isinstance(value, Estimator):
-        options = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.name != "context"}
-        return {"__model__": type(value).__name__, "options": pack(options, arrays, name)}
+        return {"__model__": type(value).__name__, "options": pack(_options(value), arrays, name)}
     if isinstance(value, Results):
         return {"__results__": _content(value, arrays, f"{name}.")}
     if type(value).__name__ in _OPTIONS:
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return {"__options__": type(value).__name__, "fields": pack(fields, arrays, name)}
+        return {"__options__": type(value).__name__, "fields": pack(_options(value), arrays, name)}
     raise DataError(f"{name} holds a {type(value).__name__}, which cannot be saved.")
 
 
