@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from econllm.errors import DataError, OptionError, check_number, did_you_mean, l
 from econllm.options import Seed, resolve_seed
 from econllm.records import (
     Roles,
+    Rows,
     check_roles,
     check_rows,
     columns_by_outcome,
@@ -24,23 +24,6 @@ from econllm.records import (
     sorted_frame,
 )
 from econllm.text import Columns, Resume, ResumeTemplate
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The records, sorted by person and time; those outside `target` only serve as history."""
-
-    frame: pd.DataFrame
-    outcome: np.ndarray
-    person: np.ndarray
-    origin: np.ndarray
-    target: np.ndarray
-    truth: np.ndarray | None
-
-    def take(self, rows: np.ndarray, target: np.ndarray) -> _Rows:
-        truth = None if self.truth is None else self.truth[rows]
-        frame = self.frame.iloc[rows]
-        return _Rows(frame, self.outcome[rows], self.person[rows], self.origin[rows], target, truth)
 
 
 class CareerPanel:
@@ -126,10 +109,10 @@ class CareerPanel:
         self._levels = freeze_levels(frame, roles)
         self._title_column = titles if isinstance(titles, str) else None
         self._template = template or ResumeTemplate()
-        self._rows = _Rows(frame, outcome, ids, ids, np.ones(len(frame), dtype=bool), None)
-        self._template.check(self._text_columns)
+        self._rows = Rows(frame, outcome, ids, ids, np.ones(len(frame), dtype=bool), None)
+        self._template.check(self.text_columns)
 
-    def _with_rows(self, rows: _Rows) -> CareerPanel:
+    def _with_rows(self, rows: Rows) -> CareerPanel:
         """Return the same panel with other rows: roles, choices, levels and template are kept."""
         panel = object.__new__(CareerPanel)
         panel.__dict__.update(self.__dict__)
@@ -138,14 +121,7 @@ class CareerPanel:
 
     def _attach_truth(self, proba: np.ndarray) -> CareerPanel:
         """Return the panel with the true probabilities of every occupation, one row per record."""
-        proba = np.asarray(proba, dtype=np.float64)
-        if proba.shape != (len(self._rows.frame), len(self._choices)):
-            raise DataError(
-                f"the true probabilities have shape {proba.shape}; expected one row per record and one "
-                f"column per occupation, {(len(self._rows.frame), len(self._choices))}."
-            )
-        r = self._rows
-        return self._with_rows(_Rows(r.frame, r.outcome, r.person, r.origin, r.target, proba))
+        return self._with_rows(self._rows.with_truth(proba, len(self._choices)))
 
     def _shown(self, values: np.ndarray) -> np.ndarray:
         shown: np.ndarray = values[self._rows.target]
@@ -326,15 +302,38 @@ class CareerPanel:
         >>> print(CareerPanel(df, "id", "year", "job").resumes()[1].records[0].strip())
         2000: Clerk
         """
-        arguments = (self._rows.frame, self._text_columns, self.starts, self._choices, self._rows.outcome)
+        arguments = (self._rows.frame, self.text_columns, self.starts, self._choices, self._rows.outcome)
         if full:
             texts = self._template.render_full(*arguments)
             return pd.Series(texts, index=self._rows.person[self.starts], name="resume", dtype="object")
         prefixes = self._template.render(*arguments)
         return [prefix for prefix, keep in zip(prefixes, self._rows.target, strict=True) if keep]
 
+    def with_template(self, template: ResumeTemplate) -> CareerPanel:
+        """Return the same panel with careers worded in another way.
+
+        Raises
+        ------
+        OptionError
+            If it is no template, or names columns that the panel has not.
+
+        Examples
+        --------
+        >>> df = pd.DataFrame({"id": [1], "year": [2000], "job": ["Clerk"]})
+        >>> panel = CareerPanel(df, "id", "year", "job").with_template(ResumeTemplate(opening=""))
+        >>> panel.resumes()[0].text
+        '2000:'
+        """
+        if not isinstance(template, ResumeTemplate):
+            raise OptionError(f"template is a {type(template).__name__}; give a ResumeTemplate.")
+        template.check(self.text_columns)
+        panel = self._with_rows(self._rows)
+        panel._template = template
+        return panel
+
     @property
-    def _text_columns(self) -> Columns:
+    def text_columns(self) -> Columns:
+        """Which columns résumés are made of, with their words."""
         roles, words = self._roles, self._value_labels
         static, dynamic = roles.of_records
         return Columns(roles.time, static, dynamic, roles.lagged, self._labels, values=words)
@@ -486,7 +485,7 @@ class CareerPanel:
         ids = np.repeat(np.arange(len(drawn)), lengths)
         frame = taken.frame.reset_index(drop=True)
         frame[self._roles.person] = ids
-        return self._with_rows(_Rows(frame, taken.outcome, ids, taken.origin, taken.target, taken.truth))
+        return self._with_rows(Rows(frame, taken.outcome, ids, taken.origin, taken.target, taken.truth))
 
     def _predicting(self, target: np.ndarray, among: np.ndarray) -> CareerPanel:
         """Return the panel that predicts some records, with the others of the same persons in `among` as history."""

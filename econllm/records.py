@@ -101,6 +101,54 @@ class Roles:
         return replace(self, static=static, dynamic=dynamic, by_outcome=expanded)
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The records of a panel, sorted by person and time.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        Their columns.
+    outcome : numpy.ndarray of int64
+        Position of every occupation in the choice set.
+    person, origin : numpy.ndarray
+        Person, and person in the data where persons were drawn anew.
+    target : numpy.ndarray of bool
+        Which records are predicted; the others only serve as history.
+    truth : numpy.ndarray or None
+        True probabilities of simulated careers.
+    """
+
+    frame: pd.DataFrame
+    outcome: np.ndarray
+    person: np.ndarray
+    origin: np.ndarray
+    target: np.ndarray
+    truth: np.ndarray | None
+
+    def take(self, rows: np.ndarray, target: np.ndarray) -> Rows:
+        """Keep some records, in the given order, of which some are predicted."""
+        truth = None if self.truth is None else self.truth[rows]
+        frame = self.frame.iloc[rows]
+        return Rows(frame, self.outcome[rows], self.person[rows], self.origin[rows], target, truth)
+
+    def with_truth(self, proba: np.ndarray, outcomes: int) -> Rows:
+        """Add the true probabilities of every occupation, one row per record.
+
+        Raises
+        ------
+        DataError
+            If they have another shape.
+        """
+        truth = np.asarray(proba, dtype=np.float64)
+        if truth.shape != (len(self.frame), outcomes):
+            raise DataError(
+                f"the true probabilities have shape {truth.shape}; expected one row per record and one column per "
+                f"occupation, {(len(self.frame), outcomes)}."
+            )
+        return replace(self, truth=truth)
+
+
 def _plain(names: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
     return tuple(name for name in names if not (isinstance(name, str) and name.endswith(_BY_OUTCOME)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,58 @@ class Sample:
         return Sample(
             self.index[kept], self.outcome[kept], self.clusters[kept], self.first[kept], weights, self.of_panel
         )
+
+
+def read_choice_set(data: Data, outcome: str | None) -> ChoiceSet:
+    """The choice set of a panel, or the outcomes of a data frame in order.
+
+    Parameters
+    ----------
+    data : CareerPanel or DataFrame
+        The estimation sample.
+    outcome : str or None
+        Outcome column of a data frame.
+
+    Raises
+    ------
+    DataError
+        For data of another kind or without rows, and for outcomes that are no categories.
+    MissingColumnError
+        If a data frame lacks the outcome.
+
+    Examples
+    --------
+    >>> read_choice_set(pd.DataFrame({"y": ["b", "a", "b"]}), "y").codes
+    ('a', 'b')
+    """
+    if not isinstance(data, CareerPanel | pd.DataFrame):
+        raise DataError(f"data is a {type(data).__name__}; give a CareerPanel or a pandas DataFrame.")
+    if not len(data):
+        raise DataError("the data to estimate on have no rows.")
+    if isinstance(data, CareerPanel):
+        return data.choices
+    if outcome is None:
+        raise DataError("this model follows careers: give a CareerPanel, not a data frame.")
+    check_columns(data, [outcome], "outcome")
+    values = data[outcome].dropna()
+    if not len(values):
+        raise DataError(f"outcome {outcome!r} is missing in all {len(data)} rows.")
+    if pd.api.types.is_bool_dtype(values):
+        raise DataError(f"outcome {outcome!r} is boolean; convert it with astype(int), or to text.")
+    labels = data.attrs.get("value_labels", {}).get(outcome)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return ChoiceSet(list(values.cat.categories))
+    if pd.api.types.is_float_dtype(values) and (values % 1 != 0).any():
+        raise DataError(
+            f"outcome {outcome!r} holds fractions such as {float(values[values % 1 != 0].iloc[0]):g}; outcomes are "
+            "categories."
+        )
+
+    def order(code: Hashable) -> tuple[bool, Hashable]:
+        return isinstance(code, str), code
+
+    codes = sorted(values.unique().tolist(), key=order)
+    return ChoiceSet(codes, [labels.get(code, str(code)) for code in codes] if labels else None)
 
 
 def read_sample(data: Data, outcome: str | None, choices: ChoiceSet) -> Sample:

@@ -18,7 +18,6 @@ from econllm.errors import (
     DataError,
     OptionError,
     SeparationWarning,
-    check_columns,
     did_you_mean,
     listing,
     warn,
@@ -40,7 +39,7 @@ from econllm.multinomial.standard_errors import Plan, infer
 from econllm.multinomial.tuning import Candidate, Part, at_the_edge, choose_alpha, folds
 from econllm.options import Seed
 from econllm.panel import CareerPanel
-from econllm.sample import Data, Sample, cluster_labels, fit_weights, read_sample
+from econllm.sample import Data, Sample, cluster_labels, fit_weights, read_choice_set, read_sample
 
 if TYPE_CHECKING:
     from econllm.multinomial.model import MNLogit
@@ -104,7 +103,7 @@ def read(model: MNLogit, data: Data, weights: pd.Series | None) -> Rows:
     """Read an estimation sample: formula, outcomes and weights."""
     clock = time.perf_counter()
     outcome = parse(model.formula).outcome
-    choices = _choices(data, outcome)
+    choices = read_choice_set(data, outcome)
     base_code(model, choices)
     given = fit_weights(data, weights, model.weighted)
     if given is not None and model.weight_type == "frequency":
@@ -429,33 +428,3 @@ def _labels(data: Data) -> dict[str, str]:
     """Variable labels by column name."""
     labels = data.labels if isinstance(data, CareerPanel) else data.attrs.get("variable_labels", {})
     return {str(name): str(label) for name, label in labels.items() if label}
-
-
-def _choices(data: Data, outcome: str) -> ChoiceSet:
-    """The choice set of a panel, or the outcomes of a data frame in order."""
-    if not isinstance(data, CareerPanel | pd.DataFrame):
-        raise DataError(f"data is a {type(data).__name__}; give a CareerPanel or a pandas DataFrame.")
-    if not len(data):
-        raise DataError("the data to estimate on have no rows.")
-    if isinstance(data, CareerPanel):
-        return data.choices
-    check_columns(data, [outcome], "outcome")
-    values = data[outcome].dropna()
-    if not len(values):
-        raise DataError(f"outcome {outcome!r} is missing in all {len(data)} rows.")
-    if pd.api.types.is_bool_dtype(values):
-        raise DataError(f"outcome {outcome!r} is boolean; convert it with astype(int), or to text.")
-    labels = data.attrs.get("value_labels", {}).get(outcome)
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return ChoiceSet(list(values.cat.categories))
-    if pd.api.types.is_float_dtype(values) and (values % 1 != 0).any():
-        raise DataError(
-            f"outcome {outcome!r} holds fractions such as {float(values[values % 1 != 0].iloc[0]):g}; a multinomial "
-            "logit needs categories."
-        )
-
-    def order(code: Hashable) -> tuple[bool, Hashable]:
-        return isinstance(code, str), code
-
-    codes = sorted(values.unique().tolist(), key=order)
-    return ChoiceSet(codes, [labels.get(code, str(code)) for code in codes] if labels else None)
