@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 Normalization = Literal["proper", "printed"]
-Pooling = Literal["mean", "cls", "pooler"]
+Pooling = Literal["last", "mean", "cls", "pooler"]
 Missing = Literal["raise", "drop"]
 TitleStyle = Literal["text", "code"]
 Seed = int | np.integer | np.random.SeedSequence | np.random.Generator | None

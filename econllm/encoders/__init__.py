@@ -6,7 +6,8 @@ Importing this room is cheap: torch and transformers are imported when a text is
 from econllm.encoders.cache import VectorStore, cache_folder, text_key
 from econllm.encoders.embed import Embed, FittedEmbedding, embed, similarity
 from econllm.encoders.projection import Projection
-from econllm.encoders.sentence import Encoding, SentenceEncoder, check_texts, resolve_encoder
+from econllm.encoders.sentence import Encoding, SentenceEncoder, resolve_encoder
+from econllm.encoders.texts import check_texts
 from econllm.encoders.tokens import Kept, shorten
 
 __all__ = [

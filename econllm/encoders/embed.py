@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from econllm.encoders.projection import Projection
-from econllm.encoders.sentence import Encoding, SentenceEncoder, Texts, check_texts, resolve_encoder, warn_truncated
+from econllm.encoders.sentence import Encoding, SentenceEncoder, resolve_encoder, warn_truncated
+from econllm.encoders.texts import Texts, check_texts
 from econllm.errors import DataError, FormulaError, ModelNotFoundError, OptionError, check_number
 
 Model = str | os.PathLike[str] | SentenceEncoder
@@ -30,7 +31,7 @@ class FittedEmbedding:
     Attributes
     ----------
     encoder : SentenceEncoder
-        With number type, pooling and length as they were when it was fitted.
+        With number type, pooling, layer and length as they were when it was fitted.
     weights_sha256 : str
         sha256 of the weights it was fitted with; others are refused.
     projection : Projection or None
@@ -177,6 +178,7 @@ class FittedEmbedding:
             "pooling": encoder.pooling,
             "max_tokens": encoder.max_tokens,
             "dtype": encoder.dtype,
+            "layer": encoder.layer,
             "weights_sha256": self.weights_sha256,
             "dimension": self.dimension,
             "truncated_share": self.truncated_share,
@@ -186,7 +188,7 @@ class FittedEmbedding:
     @classmethod
     def from_state(cls, options: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> FittedEmbedding:
         """Rebuild from `to_state`. Weights are looked for when texts are first transformed."""
-        names = ("model", "revision", "pooling", "max_tokens", "dtype")
+        names = ("model", "revision", "pooling", "max_tokens", "dtype", "layer")
         return cls(
             encoder=SentenceEncoder(**{name: options[name] for name in names}),
             weights_sha256=options["weights_sha256"],
@@ -258,7 +260,7 @@ class Embed:
         ----------
         texts : str, Resume, or a sequence, array or Series of them
         model : str, path or SentenceEncoder
-            Name or folder of an encoder, or an encoder with options of its own.
+            Name or folder of an encoder or a causal language model, or an encoder with options of its own.
         components : int, optional
             Only in formulas: principal components must be remembered, which a plain function cannot.
 

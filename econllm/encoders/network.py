@@ -1,4 +1,4 @@
-"""The transformer behind a sentence encoder. The only module here that imports torch and transformers."""
+"""The transformer behind a sentence encoder. Torch and transformers are imported when it is first used."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def load_network(files: EncoderFiles, pooling: Pooling, dtype: str, device: str)
     options = {"local_files_only": True, "trust_remote_code": False}
     name = files.folder.name
     try:
-        with _no_loading_bar():
+        with no_loading_bar():
             tokenizer = AutoTokenizer.from_pretrained(files.folder, **options)
             model, report = AutoModel.from_pretrained(
                 files.folder, use_safetensors=True, dtype=getattr(torch, dtype), output_loading_info=True, **options
@@ -125,7 +125,7 @@ def load_network(files: EncoderFiles, pooling: Pooling, dtype: str, device: str)
     if model.config.is_encoder_decoder:
         model = model.get_encoder()
     model = model.to(device).eval()
-    opening, closing = _special_tokens(tokenizer)
+    opening, closing = special_tokens(tokenizer)
     return Network(model, tokenizer, files, pooling, opening, closing, int(model.config.hidden_size))
 
 
@@ -141,7 +141,7 @@ def _check_complete(name: str, model: Any, missing: list[str], pooling: Pooling)
         )
 
 
-def _special_tokens(tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
+def special_tokens(tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
     """Tokens before and after a text, found by tokenising one with and without them."""
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     full = tokenizer("a")["input_ids"]
@@ -153,7 +153,7 @@ def _special_tokens(tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 @contextmanager
-def _no_loading_bar() -> Iterator[None]:
+def no_loading_bar() -> Iterator[None]:
     """Hide the library's own bar, which takes less time to fill than to read."""
     from transformers.utils import logging
 

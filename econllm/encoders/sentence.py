@@ -1,4 +1,4 @@
-"""Sentence encoders: from texts and résumés to vectors, each text once, kept on disk."""
+"""Encoders: from texts and résumés to vectors, each text once, kept on disk."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import hashlib
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 
 from econllm.encoders.cache import VectorStore, cache_folder, text_key
+from econllm.encoders.texts import Texts, check_texts
 from econllm.encoders.weights import EncoderFiles, find_encoder
 from econllm.errors import (
-    DataError,
     EconLLMWarning,
     OptionError,
     TruncationWarning,
@@ -29,13 +28,14 @@ from econllm.errors import (
 from econllm.options import Pooling, resolve_device, resolve_dtype
 from econllm.text.resume import Resume
 
-Texts = str | Resume | Sequence[str | Resume] | np.ndarray | pd.Series | pd.Index
-
 # Raised whenever the same text and options would give another vector, so that old caches are not used.
 _VERSION = 1
 _SAVE_SECONDS = 30.0
 _LONG_BATCHES = 40
 _BATCH_TOKENS = {"cpu": 4096}
+# Poolings of either kind of model.
+_CAUSAL = ["last", "mean"]
+_SENTENCE = ["mean", "cls", "pooler"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,17 +72,20 @@ class Encoding:
 
 @dataclass(frozen=True)
 class SentenceEncoder:
-    """A sentence encoder and how it is used. Holds options only; weights are read when first needed.
+    """An encoder and how it is used. Holds options only; weights are read when first needed.
 
     Parameters
     ----------
     model : str
-        "minilm" (all-MiniLM-L6-v2, 384 dimensions, 256 tokens), the hub name of any sentence-transformers or
-        transformers encoder, or the path of a folder with one. Weights are read from safetensors files only and no
-        code is ever taken from a model's folder.
-    pooling : {"mean", "cls", "pooler"}, optional
-        How token vectors become one: their mean, the first token's, or the network's own pooled output. The default
-        is what the model's authors publish (mean for MiniLM), the mean where they publish nothing.
+        "minilm" (all-MiniLM-L6-v2, 384 dimensions, 256 tokens), "tiny" (the small language model that comes with the
+        package), the hub name of any sentence-transformers or transformers encoder or causal language model, or the
+        path of a folder with one. Weights are read from safetensors files only and no code is ever taken from a
+        model's folder.
+    pooling : {"mean", "cls", "pooler", "last"}, optional
+        How token vectors become one: their mean, the first token's, or the network's own pooled output; for causal
+        language models the last token's or the mean, special tokens in front not counted. The default is what the
+        model's authors publish (mean for MiniLM); where they publish nothing, the last token of a causal language
+        model, the mean of others.
     max_tokens : int, optional
         Most tokens to read, special tokens included; by default the published maximum.
     dtype : {"auto", "bfloat16", "float32", "float64"}
@@ -100,6 +103,9 @@ class SentenceEncoder:
         Commit, branch or tag of a model from a hub.
     progress : bool, optional
         Whether to show a bar; by default for long work only.
+    layer : int
+        Layer of a causal language model that the vectors are taken from: -1 for the last one after the final
+        normalisation, 0 for the embeddings of the tokens, k for what layer k gives.
 
     Raises
     ------
@@ -114,6 +120,9 @@ class SentenceEncoder:
 
     A text of class :class:`econllm.text.Resume` that is too long keeps its header and newest records; a plain text
     keeps its beginning.
+
+    In a causal language model a token sees only those before it, so all résumés of a person that are beginnings of
+    one another cost one pass over the longest (:func:`econllm.encoders.causal.plan_passes`).
 
     Examples
     --------
@@ -132,6 +141,7 @@ class SentenceEncoder:
     cache: bool | str | os.PathLike[str] = True
     revision: str | None = None
     progress: bool | None = None
+    layer: int = -1
 
     def __post_init__(self) -> None:
         if isinstance(self.model, os.PathLike):
@@ -139,7 +149,8 @@ class SentenceEncoder:
         if not isinstance(self.model, str) or not self.model.strip():
             raise OptionError(refusal("model", self.model, "not allowed", "give 'minilm', a model's name or a folder"))
         if self.pooling is not None:
-            check_option("pooling", self.pooling, ["mean", "cls", "pooler"])
+            check_option("pooling", self.pooling, ["last", "mean", "cls", "pooler"])
+        check_number("layer", self.layer, minimum=-1, integer=True)
         if self.max_tokens is not None:
             check_number("max_tokens", self.max_tokens, minimum=3, integer=True)
         check_option("dtype", self.dtype, ["auto", "float32", "bfloat16", "float64"])
@@ -180,7 +191,7 @@ class SentenceEncoder:
         ModelNotFoundError
             If the model is neither on this machine nor to be had from a hub.
         OptionError
-            If the model has no such pooling or cannot read as many tokens.
+            If the model has no such pooling or layer, or cannot read as many tokens.
         """
         items = check_texts(texts)
         files = self._files()
@@ -211,50 +222,87 @@ class SentenceEncoder:
         self, texts: list[str | Resume], keys: list[bytes], store: VectorStore | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Run the network over distinct texts, saving as it goes: what is done survives an interruption."""
-        from econllm.encoders.network import load_network
-        from econllm.encoders.tokens import TextTokens
-
-        pinned = self.pinned()
-        files = self._files()
+        work = self._plan(texts)
         device = resolve_device(self.device)
-        network = load_network(files, cast("Pooling", pinned.pooling), pinned.dtype, str(device))
-        budget = cast("int", pinned.max_tokens) - network.specials
-        if budget < 1:
-            raise OptionError(
-                f"max_tokens={pinned.max_tokens} leaves no room beside {network.specials} special tokens."
-            )
-        tokens, truncated = TextTokens(network.tokenizer, budget).encode([_prepare(text, files) for text in texts])
-        lengths = np.array([sum(map(len, pieces)) for pieces in tokens]) + network.specials
-        vectors: np.ndarray = np.empty((len(texts), network.dimension), dtype=np.float32)
-        batches = plan_batches(lengths, self.batch_tokens or _BATCH_TOKENS.get(device.type, 65536))
+        vectors: np.ndarray = np.empty((len(texts), work.dimension), dtype=np.float32)
+        batches = plan_batches(work.lengths, self.batch_tokens or _BATCH_TOKENS.get(device.type, 65536))
         waiting: list[int] = []
         saved = time.monotonic()
         try:
-            with _bar(self.progress, len(texts), int(lengths.sum()), len(batches)) as bar:
+            with _bar(self.progress, len(texts), int(work.lengths.sum()), len(batches)) as bar:
                 for batch in batches:
-                    vectors[batch] = network.encode([np.concatenate(tokens[i]) for i in batch])
-                    waiting.extend(batch.tolist())
-                    bar.update(int(lengths[batch].sum()))
+                    rows = np.concatenate([work.texts[i] for i in batch])
+                    vectors[rows] = work.run(batch)
+                    waiting.extend(rows.tolist())
+                    bar.update(int(work.lengths[batch].sum()))
                     if time.monotonic() - saved > _SAVE_SECONDS:
-                        _save(store, keys, vectors, truncated, waiting)
+                        _save(store, keys, vectors, work.truncated, waiting)
                         waiting, saved = [], time.monotonic()
         finally:
-            _save(store, keys, vectors, truncated, waiting)
-        return vectors, truncated
+            _save(store, keys, vectors, work.truncated, waiting)
+        return vectors, work.truncated
+
+    def _plan(self, texts: list[str | Resume]) -> _Work:
+        """Load the network and tokenise."""
+        pinned, files = self.pinned(), self._files()
+        device = str(resolve_device(self.device))
+        ready = [_prepare(text, files) for text in texts]
+        limit, pooling = cast("int", pinned.max_tokens), cast("Pooling", pinned.pooling)
+        if files.causal:
+            from econllm.encoders import causal, language
+
+            model = language.load_language_model(self.model, self.revision, pinned.dtype, device)
+            network = causal.CausalNetwork.build(model, pooling, self.layer, files.normalize)
+            passes, truncated = network.plan(ready, _room(limit, network.specials))
+            return _Work(
+                lengths=np.array([len(one.tokens) for one in passes]) + network.specials,
+                texts=[one.texts for one in passes],
+                truncated=truncated,
+                dimension=network.dimension,
+                run=lambda batch: network.encode([passes[i] for i in batch]),
+            )
+        from econllm.encoders.network import load_network
+        from econllm.encoders.tokens import TextTokens
+
+        encoder = load_network(files, pooling, pinned.dtype, device)
+        tokens, truncated = TextTokens(encoder.tokenizer, _room(limit, encoder.specials)).encode(ready)
+        return _Work(
+            lengths=np.array([sum(map(len, pieces)) for pieces in tokens]) + encoder.specials,
+            texts=[np.array([i]) for i in range(len(texts))],
+            truncated=truncated,
+            dimension=encoder.dimension,
+            run=lambda batch: encoder.encode([np.concatenate(tokens[i]) for i in batch]),
+        )
 
     def _files(self) -> EncoderFiles:
         return find_encoder(self.model, self.revision)
 
     def _decisive(self, files: EncoderFiles) -> dict[str, object]:
         """Options that decide a vector, each with its meaning for this model and machine."""
-        pooling = self.pooling or files.pooling
-        if pooling is None:
-            raise OptionError(f"model {self.model!r} is published with a pooling that is not offered: give pooling=.")
+        pooling = self._checked_pooling(files)
         limit = self.max_tokens or files.max_tokens
         if limit > files.positions:
             raise OptionError(f"max_tokens={limit} is more than the {files.positions} tokens {self.model!r} can read.")
         dtype = str(resolve_dtype(self.dtype, resolve_device(self.device))).removeprefix("torch.")
-        return {"pooling": pooling, "max_tokens": int(limit), "dtype": dtype}
+        # Vectors of sentence encoders were kept under names without a layer before language models had one.
+        layer = {"layer": self.layer} if files.causal else {}
+        return {"pooling": pooling, "max_tokens": int(limit), "dtype": dtype, **layer}
+
+    def _checked_pooling(self, files: EncoderFiles) -> str:
+        kind, offered = ("a causal language model", _CAUSAL) if files.causal else ("a sentence encoder", _SENTENCE)
+        if self.layer != -1 and not files.causal:
+            raise OptionError(
+                f"layer={self.layer}: model {self.model!r} is {kind}; inner layers are offered for causal language "
+                "models. Leave layer= out."
+            )
+        if self.pooling is not None and self.pooling not in offered:
+            raise OptionError(
+                f"pooling={self.pooling!r} is not offered for model {self.model!r}, {kind}: use {listing(offered)}."
+            )
+        pooling = self.pooling or files.pooling
+        if pooling not in offered:
+            raise OptionError(f"model {self.model!r} is published with a pooling that is not offered: give pooling=.")
+        return pooling
 
     def _store(self, files: EncoderFiles, decisive: dict[str, object]) -> VectorStore | None:
         if self.cache is False:
@@ -262,6 +310,31 @@ class SentenceEncoder:
         parts = [f"{name}={decisive[name]}" for name in sorted(decisive)]
         name = hashlib.sha256("\n".join([f"version={_VERSION}", files.fingerprint, *parts]).encode()).hexdigest()
         return VectorStore(cache_folder(None if self.cache is True else self.cache) / name[:32])
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """Passes of a network that give the vectors of texts.
+
+    Attributes
+    ----------
+    lengths : ndarray of int64, shape (passes,)
+        Tokens per pass, special ones included.
+    texts : list of ndarray
+        Per pass the positions of its texts.
+    truncated : ndarray of bool, shape (n,)
+        Whether the text was cut.
+    dimension : int
+        Length of a vector.
+    run : callable
+        From the positions of some passes to the vectors of their texts.
+    """
+
+    lengths: np.ndarray
+    texts: list[np.ndarray]
+    truncated: np.ndarray
+    dimension: int
+    run: Callable[[np.ndarray], np.ndarray]
 
 
 def resolve_encoder(model: str | os.PathLike[str] | SentenceEncoder) -> SentenceEncoder:
@@ -278,81 +351,6 @@ def resolve_encoder(model: str | os.PathLike[str] | SentenceEncoder) -> Sentence
     True
     """
     return model if isinstance(model, SentenceEncoder) else SentenceEncoder(model)  # type: ignore[arg-type]
-
-
-def check_texts(texts: Any, name: str | None = None) -> list[str | Resume]:
-    """Take texts as they come, and refuse what is no text.
-
-    Parameters
-    ----------
-    texts : str, Resume, or a sequence, array or Series of them
-        One text counts as a list of one. An empty string is a text.
-    name : str, optional
-        What to call the texts in messages; by default the Series' name.
-
-    Returns
-    -------
-    list of str or Resume
-
-    Raises
-    ------
-    DataError
-        If there is no text, or some are missing, of another type or not valid Unicode, with counts and first
-        offenders; and for sets and mappings, which have no order of rows.
-
-    Examples
-    --------
-    >>> check_texts("Cook")
-    ['Cook']
-    """
-    if isinstance(texts, str | Resume):
-        return [texts]
-    label = name or getattr(texts, "name", None)
-    what = "texts" if label is None else f"text column {label!r}"
-    odd = isinstance(texts, pd.DataFrame | Set | Mapping | bytes) or getattr(texts, "ndim", 1) != 1
-    if odd or not hasattr(texts, "__iter__"):
-        raise DataError(f"{what}: a {type(texts).__name__} cannot be embedded; give one column or list of texts.")
-    items = texts.tolist() if hasattr(texts, "tolist") else list(texts)
-    if not items:
-        raise DataError(f"{what}: there are no texts.")
-    wrong = [i for i, item in enumerate(items) if not isinstance(item, str | Resume)]
-    if wrong:
-        rows = list(texts.index) if isinstance(texts, pd.Series) else range(len(items))
-        _refuse(what, items, wrong, rows)
-    broken = [i for i, item in enumerate(items) if not _is_unicode(item)]
-    if broken:
-        rows = list(texts.index) if isinstance(texts, pd.Series) else range(len(items))
-        raise DataError(
-            f"{what}: {len(broken)} of {len(items)} rows hold lone surrogates, which are no characters, the first in "
-            f"rows {listing(rows[i] for i in broken)}. Read the file in its right encoding, or drop them with "
-            ".str.encode('utf-8', 'ignore').str.decode('utf-8')."
-        )
-    return items
-
-
-def _is_unicode(item: str | Resume) -> bool:
-    text = item if isinstance(item, str) else item.text
-    try:
-        return text.isascii() or bool(text.encode())
-    except UnicodeEncodeError:
-        return False
-
-
-def _refuse(what: str, items: list[Any], wrong: list[int], rows: Sequence[Any]) -> None:
-    missing = [i for i in wrong if pd.api.types.is_scalar(items[i]) and pd.isna(items[i])]
-    if missing:
-        raise DataError(
-            f"{what}: {len(missing)} of {len(items)} rows have no text, the first in rows "
-            f"{listing(rows[i] for i in missing)}. Drop them or fill in a text."
-        )
-    kinds = sorted({type(items[i]).__name__ for i in wrong})
-    # Arrays and the like would fill the message.
-    simple = all(pd.api.types.is_scalar(items[i]) for i in wrong)
-    found = f": {listing(items[i] for i in wrong)}" if simple else ""
-    raise DataError(
-        f"{what}: {len(wrong)} of {len(items)} rows hold {' and '.join(kinds)} instead of text, the first in rows "
-        f"{listing(rows[i] for i in wrong)}{found}."
-    )
 
 
 def warn_truncated(encoding: Encoding) -> None:
@@ -383,6 +381,13 @@ def plan_batches(lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
         batches.append(order[start : start + size])
         start += size
     return batches
+
+
+def _room(max_tokens: int, specials: int) -> int:
+    """Tokens left for a text beside the special ones."""
+    if max_tokens <= specials:
+        raise OptionError(f"max_tokens={max_tokens} leaves no room beside {specials} special tokens.")
+    return max_tokens - specials
 
 
 def _prepare(text: str | Resume, files: EncoderFiles) -> str | Resume:

@@ -94,6 +94,24 @@ def quiet_fork() -> Iterator[None]:
                 os.environ.pop(name, None)
 
 
+def token_ids(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
+    """Tokens of every text, without special ones.
+
+    In chunks, because Python lists of integers take ten times the room of arrays.
+
+    Examples
+    --------
+    >>> token_ids(lambda texts, **_: {"input_ids": [[len(text)] for text in texts]}, ["Cook"])
+    [array([4], dtype=int32)]
+    """
+    found: list[Tokens] = []
+    for start in range(0, len(texts), _CHUNK):
+        with quiet_fork():
+            ids = tokenizer(list(texts[start : start + _CHUNK]), add_special_tokens=False, verbose=False)
+        found.extend(np.asarray(one, dtype=np.int32) for one in ids["input_ids"])
+    return found
+
+
 class TextTokens:
     """Tokens of many texts, each piece of text tokenised once.
 
@@ -126,11 +144,11 @@ class TextTokens:
         """
         plain = list(dict.fromkeys(text for text in texts if isinstance(text, str)))
         resumes = [text for text in texts if isinstance(text, Resume)]
-        known = dict(zip(plain, self._ids(plain), strict=True))
+        known = dict(zip(plain, token_ids(self._tokenizer, plain), strict=True))
         additive = self._pieces_add_up(resumes)
         if additive:
             pieces = list(dict.fromkeys(chain.from_iterable((r.header, *r.records) for r in resumes)))
-            parts = dict(zip(pieces, self._ids(pieces), strict=True))
+            parts = dict(zip(pieces, token_ids(self._tokenizer, pieces), strict=True))
         tokens: list[list[Tokens]] = []
         truncated = np.zeros(len(texts), dtype=bool)
         for i, text in enumerate(texts):
@@ -144,15 +162,6 @@ class TextTokens:
                 tokens.append(kept)
         return tokens, truncated
 
-    def _ids(self, texts: Sequence[str]) -> list[Tokens]:
-        """Token ids per text, in chunks, because Python lists of integers take ten times the room of arrays."""
-        found: list[Tokens] = []
-        for start in range(0, len(texts), _CHUNK):
-            with quiet_fork():
-                ids = self._tokenizer(list(texts[start : start + _CHUNK]), add_special_tokens=False, verbose=False)
-            found.extend(np.asarray(one, dtype=np.int32) for one in ids["input_ids"])
-        return found
-
     def _pieces_add_up(self, resumes: Sequence[Resume]) -> bool:
         """Whether pieces tokenised alone and joined are the tokens of the whole text.
 
@@ -164,8 +173,8 @@ class TextTokens:
             return True
         step = max(1, len(resumes) // CHECKED_RESUMES)
         sample = resumes[::step]
-        for whole, resume in zip(self._ids([r.text for r in sample]), sample, strict=True):
-            split = self._ids([resume.header, *resume.records])
+        for whole, resume in zip(token_ids(self._tokenizer, [r.text for r in sample]), sample, strict=True):
+            split = token_ids(self._tokenizer, [resume.header, *resume.records])
             if not np.array_equal(whole, np.concatenate(split)):
                 return False
         return True

