@@ -22,6 +22,15 @@ _HOMES = {
     "similarity": "econllm.encoders",
     "CAREER": "econllm.career",
     "CAREERResults": "econllm.career",
+    "EncoderClassifier": "econllm.llm",
+    "EncoderClassifierResults": "econllm.llm",
+    "Frozen": "econllm.llm",
+    "LLM": "econllm.llm",
+    "LLMResults": "econllm.llm",
+    "LoRA": "econllm.llm",
+    "Prompt": "econllm.llm",
+    "PromptTemplate": "econllm.llm",
+    "PromptTuning": "econllm.llm",
     "Training": "econllm.training",
     "Empirical": "econllm.empirical",
     "EmpiricalResults": "econllm.empirical",
@@ -48,6 +57,7 @@ _MODULES = ("datasets", "errors")
 
 __all__ = [
     "CAREER",
+    "LLM",
     "Bootstrap",
     "CAREERResults",
     "CareerPanel",
@@ -55,14 +65,22 @@ __all__ = [
     "Comparison",
     "Empirical",
     "EmpiricalResults",
+    "EncoderClassifier",
+    "EncoderClassifierResults",
     "Ensemble",
     "EnsembleResults",
     "Estimator",
+    "Frozen",
+    "LLMResults",
+    "LoRA",
     "MNLogit",
     "MNLogitResults",
     "MarginalEffects",
     "Oracle",
     "Perplexity",
+    "Prompt",
+    "PromptTemplate",
+    "PromptTuning",
     "Results",
     "Resume",
     "ResumeTemplate",
@@ -94,6 +112,17 @@ if TYPE_CHECKING:
     from econllm.evaluation.bootstrap import Bootstrap, bootstrap
     from econllm.evaluation.compare import Comparison, compare
     from econllm.io import load
+    from econllm.llm import (
+        LLM,
+        EncoderClassifier,
+        EncoderClassifierResults,
+        Frozen,
+        LLMResults,
+        LoRA,
+        Prompt,
+        PromptTemplate,
+        PromptTuning,
+    )
     from econllm.metrics import Perplexity
     from econllm.multinomial import MarginalEffects, MNLogit, MNLogitResults, TwoStageMNLogitResults, mnlogit
     from econllm.panel import CareerPanel

@@ -131,7 +131,7 @@ class FitInfo:
     persons, first_records : int or None
         Distinct persons, and transitions without a history; None for a data frame, whose rows are independent.
     log_likelihood : float
-        Of the estimation sample, in nats, unweighted.
+        Of the estimation sample, in nats, unweighted; NaN for a model off the shelf, which is not evaluated on it.
     parameters : int
         Free parameters that were estimated.
     seconds : float
@@ -380,10 +380,13 @@ def summary_facts(results: Results) -> list[Fact]:
         Fact("Specification", repr(results.model)),
         Fact("Rows", i.rows, ",d"),
         Fact("Outcomes", f"{len(results.choices) - len(i.unseen):,} of {len(results.choices):,}"),
-        Fact("Log-likelihood", i.log_likelihood, ",.2f"),
-        Fact("Perplexity in sample", float(np.exp(-i.log_likelihood / i.rows)), ".4f"),
         Fact("Seconds", i.seconds, ".1f"),
     ]
+    if np.isfinite(i.log_likelihood):
+        facts[3:3] = [
+            Fact("Log-likelihood", i.log_likelihood, ",.2f"),
+            Fact("Perplexity in sample", float(np.exp(-i.log_likelihood / i.rows)), ".4f"),
+        ]
     if i.persons is not None:
         facts[2:2] = [Fact("Persons", i.persons, ",d"), Fact("First records", i.first_records, ",d")]
     if i.dropped:

@@ -24,13 +24,24 @@ _JSON, _ARRAYS = "results.json", "arrays.safetensors"
 _CLASSES = {
     "CAREERResults": ("econllm.career", "CAREER"),
     "EmpiricalResults": ("econllm.empirical", "Empirical"),
+    "EncoderClassifierResults": ("econllm.llm", "EncoderClassifier"),
     "EnsembleResults": ("econllm.ensemble", "Ensemble"),
+    "LLMResults": ("econllm.llm", "LLM"),
     "MNLogitResults": ("econllm.multinomial", "MNLogit"),
     "OracleResults": ("econllm.datasets", "Oracle"),
     "TwoStageMNLogitResults": ("econllm.multinomial", "MNLogit"),
 }
 # Options that are objects of their own.
-_OPTIONS = {"SentenceEncoder": "econllm.encoders", "Training": "econllm.training"}
+_OPTIONS = {
+    "Frozen": "econllm.llm",
+    "LoRA": "econllm.llm",
+    "Prompt": "econllm.llm",
+    "PromptTemplate": "econllm.llm",
+    "PromptTuning": "econllm.llm",
+    "ResumeTemplate": "econllm.text",
+    "SentenceEncoder": "econllm.encoders",
+    "Training": "econllm.training",
+}
 
 
 def load(folder: str | os.PathLike[str]) -> Results:
