@@ -25,6 +25,8 @@ class Decoder(nn.Module):
         Any causal language model.
     soft : torch.Tensor, optional
         Learned vectors in front of every text, shape (tokens, width).
+    dropout : float
+        Share of the inputs and outputs of the layers that is dropped in training.
 
     Examples
     --------
@@ -35,9 +37,10 @@ class Decoder(nn.Module):
     torch.Size([1, 3])
     """
 
-    def __init__(self, network: Any, soft: Tensor | None = None) -> None:
+    def __init__(self, network: Any, soft: Tensor | None = None, dropout: float = 0.0) -> None:
         super().__init__()
         self.network = network
+        self.dropout = dropout
         self.soft = None if soft is None else nn.Parameter(soft)
 
     @property
@@ -70,9 +73,12 @@ class Decoder(nn.Module):
         Tensor, shape (texts, tokens, width)
             Hidden states after the last layer.
         """
-        found = self.network.base_model(**self.front(ids), use_cache=False)
-        hidden: Tensor = found.last_hidden_state[:, self.soft_tokens :]
-        return hidden
+        inputs = self.front(ids)
+        if self.training and self.dropout:
+            vectors = inputs["inputs_embeds"] if self.soft_tokens else self.network.get_input_embeddings()(ids)
+            inputs = {"inputs_embeds": nn.functional.dropout(vectors, self.dropout)}
+        hidden: Tensor = self.network.base_model(**inputs, use_cache=False).last_hidden_state[:, self.soft_tokens :]
+        return nn.functional.dropout(hidden, self.dropout, self.training)
 
     def read(self, ids: Tensor) -> tuple[Tensor, Cache]:
         """Read one text and remember it.

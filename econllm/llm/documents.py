@@ -57,6 +57,8 @@ class Documents:
         Rows whose oldest records were left out.
     canonical : float
         Share of documents, among some that were compared, whose tokens are those of the whole text cut at once.
+    limit : int
+        Most tokens that may be read.
     """
 
     items: list[Document]
@@ -64,6 +66,7 @@ class Documents:
     outcome: np.ndarray | None
     truncated: np.ndarray
     canonical: float
+    limit: int
 
     @property
     def lengths(self) -> np.ndarray:
@@ -221,7 +224,7 @@ def read_documents(
         found, cut = _documents(chain, known, trie, outcome, room)
         items += found
         truncated[cut] = True
-    return Documents(items, trie, outcome, truncated, _canonical(tokenizer, opening, chains, items))
+    return Documents(items, trie, outcome, truncated, _canonical(tokenizer, opening, chains, items), limit)
 
 
 @dataclass(frozen=True)

@@ -69,12 +69,13 @@ def estimate(
     row_weights = fit_weights(data, weights, model.weighted)
     given = np.ones(len(sample)) if row_weights is None else row_weights
     part = _Part(sample, predictor.documents(data, sample.outcome, wording), given)
-    held = None if validation is None else _held(model, predictor, validation)
-    # Before training, so that a way of reading titles that was asked for in vain costs no training.
+    # Before training: a network that cannot be read must not cost hours first.
     predictor = _with_engine(model, predictor, part.documents)
+    held = None if validation is None else _held(model, predictor, validation)
     history, options, scores = None, None, None
     if model.tuning is not None:
         with settled():
+            decoder.dropout = model.dropout
             options = model.training or default_training(model.tuning, language)
             history = _train(model, predictor, options, part, held, root, checkpoint)
             scores = realised(decoder, part.documents, predictor.batch_tokens)
@@ -242,7 +243,7 @@ def _loss(
     filled = _FILLED.get(decoder.device.type, 65_536)
 
     def together(numbers: np.ndarray) -> Tensor:
-        batch = collate([documents.items[k] for k in numbers], titles, loss, decoder.device)
+        batch = collate([documents.items[k] for k in numbers], titles, loss, decoder.device, documents.limit)
         found = token_log_proba(decoder, batch)
         return -(found * shares[torch.as_tensor(batch.rows, device=found.device)]).sum()
 

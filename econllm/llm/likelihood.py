@@ -7,13 +7,17 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from econllm.encoders.sentence import plan_batches
 from econllm.llm.decoder import Decoder
 from econllm.llm.documents import Document, Documents
 
 Loss = Literal["titles", "all"]
+
+# Texts, and the hidden states whose logits are wanted, are filled up to a multiple of these: kernels are compiled for
+# every shape, which takes time and memory.
+_STEP, _ROWS = 16, 64
 
 
 class Batch(NamedTuple):
@@ -54,7 +58,11 @@ def title_ends(documents: Documents) -> np.ndarray:
 
 
 def collate(
-    items: Sequence[Document], titles: np.ndarray, loss: Loss = "titles", device: torch.device | None = None
+    items: Sequence[Document],
+    titles: np.ndarray,
+    loss: Loss = "titles",
+    device: torch.device | None = None,
+    limit: int | None = None,
 ) -> Batch:
     """Put documents side by side.
 
@@ -68,12 +76,15 @@ def collate(
         Whether the tokens of titles count, with what ends them, or all but the first of each document.
     device : torch.device, optional
         Where the batch goes.
+    limit : int, optional
+        Most tokens that the network reads, which nothing is filled up beyond.
 
     Returns
     -------
     Batch
     """
     longest = max(len(item.ids) for item in items)
+    longest = max(longest, min(-(-longest // _STEP) * _STEP, longest if limit is None else limit))
     ids = np.zeros((len(items), longest), dtype=np.int64)
     before, rows = [], []
     for k, item in enumerate(items):
@@ -97,9 +108,10 @@ def collate(
 
 def token_log_proba(decoder: Decoder, batch: Batch) -> Tensor:
     """Log probability of every token that counts, shape (m,)."""
-    hidden = decoder(batch.ids).flatten(0, 1)
-    found = decoder.log_proba(hidden[batch.before], torch.arange(len(batch.before), device=hidden.device), batch.tokens)
-    return found
+    count = len(batch.before)
+    places = nn.functional.pad(batch.before, (0, -count % _ROWS))
+    hidden = decoder(batch.ids).flatten(0, 1)[places]
+    return decoder.log_proba(hidden, torch.arange(count, device=hidden.device), batch.tokens)
 
 
 def realised(decoder: Decoder, documents: Documents, batch_tokens: int) -> np.ndarray:
@@ -122,7 +134,7 @@ def realised(decoder: Decoder, documents: Documents, batch_tokens: int) -> np.nd
     out = np.zeros(len(titles))
     with torch.inference_mode():
         for some in plan_batches(documents.lengths, batch_tokens):
-            batch = collate([documents.items[k] for k in some], titles, "titles", decoder.device)
+            batch = collate([documents.items[k] for k in some], titles, "titles", decoder.device, documents.limit)
             found = token_log_proba(decoder, batch).double().cpu().numpy()
             np.add.at(out, batch.rows, found)
     return out

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from econllm.base import Estimator
-from econllm.errors import DataError, OptionError, check_number, check_option, refusal
+from econllm.errors import DataError, OptionError, check_number, check_option, check_share, refusal
 from econllm.llm.frames import check_data, parse_formula
 from econllm.llm.prompts import Prompt
 from econllm.llm.tuning import Tuning, check_tuning
@@ -46,6 +46,9 @@ class LLM(Estimator):
         What stands before the résumé: an instruction, the list of titles, other persons' résumés, a conversation.
     loss : {"titles", "all"}
         Tokens that fine-tuning is to make probable: those of the titles with what ends them, or all of the text.
+    dropout : float
+        Share of the components of token vectors and of last hidden states that is dropped in fine-tuning, beside what
+        the network itself drops.
     normalize : {"global", "raw"}
         Divide the probabilities of titles by their sum; or leave them as they are, the product of LABOR-LLM, with a sum
         below one: such results are flagged conservative.
@@ -102,6 +105,7 @@ class LLM(Estimator):
     tuning: Tuning = None
     prompt: Prompt | None = None
     loss: Loss = "titles"
+    dropout: float = 0.0
     normalize: Normalize = "global"
     tol: float = 0.0
     temperature: float | Literal["validation"] = 1.0
@@ -134,6 +138,7 @@ class LLM(Estimator):
         check_option("engine", self.engine, ["auto", "tree", "kv", "naive"])
         check_option("weighted", self.weighted, [True, False])
         check_option("dtype", self.dtype, ["auto", "float32", "bfloat16", "float64"])
+        check_share("dropout", self.dropout)
         check_number("tol", self.tol, minimum=0)
         if isinstance(self.temperature, str):
             check_option("temperature", self.temperature, ["validation"])
@@ -150,13 +155,13 @@ class LLM(Estimator):
             raise OptionError("normalize='raw' gives the product as it is: tol and temperature need 'global'.")
         if self.tol and self.temperature != 1.0:
             raise OptionError(
-                f"tol={self.tol!r} bounds the error of probabilities at temperature=1, and another temperature can make "
-                "it larger: give one of them."
+                f"tol={self.tol!r} bounds the error of probabilities at temperature=1, and another temperature can "
+                "make it larger: give one of them."
             )
         if self.tol and self.engine in ("kv", "naive"):
             raise OptionError(f"tol={self.tol!r} leaves titles out of the tree: engine={self.engine!r} has none.")
         if self.tuning is None:
-            for name, default in (("training", None), ("loss", "titles"), ("weighted", False)):
+            for name, default in (("training", None), ("loss", "titles"), ("dropout", 0.0), ("weighted", False)):
                 if getattr(self, name) != default:
                     raise OptionError(f"{name}= is for fine-tuning: give tuning='full', LoRA(), ... or leave it out.")
 
@@ -189,6 +194,7 @@ class LLM(Estimator):
             Chooses the epoch whose weights are kept, by the log-likelihood of realised titles, and the temperature.
         weights : pandas.Series, optional
             Non-negative, indexed by person or by row: every term of the log-likelihood is multiplied by its weight.
+            They have no effect off the shelf, where nothing is estimated.
         seed : int, SeedSequence, Generator or None
             Decides new weights, order, dropout and examples, each by a child of its own.
         checkpoint : path, optional
@@ -219,8 +225,6 @@ class LLM(Estimator):
                 "nothing is trained without tuning=" if self.tuning is None else "that needs a fixed seed: seed=0, say"
             )
             raise OptionError(f"checkpoint= goes on with a training that was interrupted: {why}.")
-        if weights is not None and self.tuning is None:
-            raise OptionError("weights= have no effect on a model off the shelf, of which nothing is estimated.")
         if self.temperature == "validation" and validation is None:
             raise OptionError("temperature='validation' needs a validation sample: fit(train, validation=valid).")
         resolve_device(self.device)

@@ -139,6 +139,23 @@ class LLMResults(Results):
         values = self.predictor.title_mass(self._documents(data, realised=False))
         return pd.Series(values, index=data.index, name="title_mass")
 
+    def error_bound(self, data: Data) -> pd.Series:
+        """Largest relative error that `tol` may have caused in the probabilities of a row: at most `tol`.
+
+        Parameters
+        ----------
+        data : CareerPanel or DataFrame
+            The rows.
+
+        Returns
+        -------
+        pandas.Series of float64, shape (n,)
+            Probabilities that were computed are off by a factor of at most one plus this, and all others together are
+            at most this; zero where every title was read.
+        """
+        values = self.predictor.raw(self._documents(data, realised=False))[1]
+        return pd.Series(values, index=data.index, name="error_bound")
+
     def truncated(self, data: Data) -> pd.Series:
         """Which rows are too long for the model, so that their oldest records are left out; bool, shape (n,)."""
         return pd.Series(self._documents(data, realised=False).truncated, index=data.index, name="truncated")
@@ -287,7 +304,9 @@ class LLMResults(Results):
             raise OptionError("the prompt of this model has no examples to be given again.")
         from econllm.llm.fitting import examples_of
 
-        held = examples_of(self.model, check_data(self.model.formula, data), self.choices, self.template, resolve_seed(seed))
+        held = examples_of(
+            self.model, check_data(self.model.formula, data), self.choices, self.template, resolve_seed(seed)
+        )
         words = dataclasses.replace(self.predictor.words, examples=held)
         changed = dataclasses.replace(self.predictor, words=words)
         return LLMResults(
@@ -347,7 +366,8 @@ class LLMResults(Results):
         per = "transition" if self.model.loss == "titles" else "token"
         notes += [
             f"loss: minus the mean log-likelihood per {per} in training; validation: mean log-likelihood of realised "
-            "titles, not normalised; in nats.",
+            "titles, in nats. Both, and log-likelihood and perplexity in sample, are of P(title) before any "
+            "normalisation.",
             "No standard errors of weights: bootstrap() gives those of predictions.",
         ]
         return Table(columns, rows, title="LLM", header="epoch", facts=facts, notes=notes)

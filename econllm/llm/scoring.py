@@ -330,8 +330,8 @@ def _check_logits(scorer: Scorer, text: np.ndarray) -> None:
         found = _numbers(decoder.log_proba(hidden, torch.arange(len(path), device=hidden.device), whole[cut:]))
     if np.abs(found - plain_log_proba(decoder, whole.cpu().numpy(), cut)).max() > _tolerance(decoder):
         raise OptionError(
-            f"networks of type {decoder.network.config.model_type!r} do more to their logits than is known here, so that "
-            "training and log-likelihoods would be wrong: take a model of another family."
+            f"networks of type {decoder.network.config.model_type!r} do more to their logits than is known here, so "
+            "that training and log-likelihoods would be wrong: take a model of another family."
         )
 
 
