@@ -14,8 +14,8 @@ import torch
 from econllm.career.batches import Store
 from econllm.career.network import Block, visible
 from econllm.choices import ChoiceSet, plain_code
-from econllm.errors import OptionError, check_option, plain_value, refusal
-from econllm.plots import heatmap
+from econllm.errors import OptionError, plain_value, refusal
+from econllm.plots import attention_frame, attention_map
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,21 +70,7 @@ class Attention:
         OptionError
             If there is no such layer or head.
         """
-        layers, heads = self._chosen(layer, head)
-        before = np.tril_indices(len(self.records))
-        pairs = len(before[0])
-        names = np.array(self.records, dtype=object)
-        return pd.DataFrame(
-            {
-                "layer": np.repeat(layers + 1, len(heads) * pairs),
-                "head": np.tile(np.repeat(heads + 1, pairs), len(layers)),
-                "record": np.tile(before[0] + 1, len(layers) * len(heads)),
-                "looks_at": np.tile(before[1] + 1, len(layers) * len(heads)),
-                "label": np.tile(names[before[0]], len(layers) * len(heads)),
-                "looks_at_label": np.tile(names[before[1]], len(layers) * len(heads)),
-                "weight": self.weights[np.ix_(layers, heads)][:, :, before[0], before[1]].ravel(),
-            }
-        )
+        return attention_frame(self.weights, self.records, self._visible, layer, head, "record")
 
     def plot(
         self, path: str | os.PathLike[str] | None = None, layer: int | None = None, head: int | None = None
@@ -108,35 +94,14 @@ class Attention:
         OptionError
             If there is no such layer or head, or the file cannot be written.
         """
-        layers, heads = self._chosen(layer, head)
-        kept = self.weights[np.ix_(layers, heads)]
-        if layer is None and head is None:
-            kept = kept.mean(axis=1, keepdims=True)
-            panels = [f"layer {i + 1}, mean of heads" for i in layers]
-        else:
-            panels = [f"layer {i + 1}, head {j + 1}" for i in layers for j in heads]
-        n = len(self.records)
-        # The future is not seen, which is not the same as a weight that is small.
-        shown = np.where(np.tri(n, dtype=bool), kept.reshape(-1, n, n), np.nan)
-        return heatmap(
-            shown,
-            self.records,
-            self.records,
-            path=path,
-            title=f"Attention in the career of person {plain_value(self.person)}",
-            xlabel="looks at",
-            ylabel="record",
-            panels=panels,
+        title = f"Attention in the career of person {plain_value(self.person)}"
+        return attention_map(
+            self.weights, self.records, self._visible, layer, head, path=path, title=title, what="record"
         )
 
-    def _chosen(self, layer: int | None, head: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of the layers and heads wanted."""
-        out = []
-        for name, value, size in (("layer", layer, self.weights.shape[0]), ("head", head, self.weights.shape[1])):
-            if value is not None:
-                check_option(name, plain_value(value), list(range(1, size + 1)))
-            out.append(np.arange(size) if value is None else np.array([value - 1]))
-        return out[0], out[1]
+    @property
+    def _visible(self) -> np.ndarray:
+        return np.tri(len(self.records), dtype=bool)
 
     def __repr__(self) -> str:
         layers, heads, records, _ = self.weights.shape

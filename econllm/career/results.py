@@ -18,7 +18,7 @@ from econllm.options import Seed
 from econllm.panel import CareerPanel
 from econllm.resampling import fingerprint
 from econllm.sample import Data
-from econllm.tables import Column, Fact, Row, Table
+from econllm.tables import Fact, Table
 from econllm.training import History
 
 if TYPE_CHECKING:
@@ -378,13 +378,7 @@ class CAREERResults(Results):
         ]
         if self.info.unseen:
             facts.append(Fact("Never seen, probability reserved", len(self.info.unseen), ",d"))
-        frame = h.frame
-        shown = sorted({*np.linspace(0, len(frame) - 1, min(10, len(frame))).astype(int).tolist(), h.best_epoch - 1})
-        rows = [
-            Row(str(frame.index[i]), [frame["loss"].iloc[i], frame["validation"].iloc[i], frame["seconds"].iloc[i]])
-            for i in shown
-        ]
-        columns = [Column("loss", ".4f"), Column("validation", ".4f"), Column("seconds", ".0f")]
+        columns, rows = self.history.listed()
         notes = [
             "loss: minus the mean log-likelihood in training, with dropout; validation: mean log-likelihood; in nats.",
             "No standard errors of weights: bootstrap() gives those of predictions.",

@@ -12,11 +12,11 @@ import pandas as pd
 import torch
 
 from econllm.encoders import shorten
-from econllm.errors import OptionError, check_option, plain_value
+from econllm.errors import OptionError
 from econllm.llm.decoder import Decoder
 from econllm.llm.documents import Pieces
 from econllm.llm.tuning_network import shared_copy
-from econllm.plots import heatmap
+from econllm.plots import attention_frame, attention_map
 from econllm.text import Resume
 
 if TYPE_CHECKING:
@@ -86,33 +86,20 @@ class TextAttention:
         OptionError
             If there is no such layer or head.
         """
-        layers, heads = self._chosen(layer, head)
-        rows, columns = np.nonzero(self._visible)
-        names, each = np.array(self.tokens, dtype=object), len(layers) * len(heads)
-        return pd.DataFrame(
-            {
-                "layer": np.repeat(layers + 1, len(heads) * len(rows)),
-                "head": np.tile(np.repeat(heads + 1, len(rows)), len(layers)),
-                "token": np.tile(rows + 1, each),
-                "looks_at": np.tile(columns + 1, each),
-                "label": np.tile(names[rows], each),
-                "looks_at_label": np.tile(names[columns], each),
-                "weight": self.weights[np.ix_(layers, heads)][:, :, rows, columns].ravel(),
-            }
-        )
+        return attention_frame(self.weights, self.tokens, self._visible, layer, head, "token")
 
     def plot(
-        self, layer: int | None = None, head: int | None = None, path: str | os.PathLike[str] | None = None
+        self, path: str | os.PathLike[str] | None = None, layer: int | None = None, head: int | None = None
     ) -> Figure:
         """Draw the weights as shades: a row per token, a column per token it looks at.
 
         Parameters
         ----------
+        path : str or path, optional
+            File to save as well: .png, .pdf or .svg.
         layer, head : int, optional
             From 1 on. With neither, a panel per layer shows the mean over its heads; with a layer, a panel per head of
             it; with a head, a panel per layer; with both, there is one panel.
-        path : str or path, optional
-            File to save as well: .png, .pdf or .svg.
 
         Returns
         -------
@@ -123,18 +110,15 @@ class TextAttention:
         OptionError
             If there is no such layer or head, or the file cannot be written.
         """
-        layers, heads = self._chosen(layer, head)
-        kept = self.weights[np.ix_(layers, heads)]
-        if layer is None and head is None:
-            kept = kept.mean(axis=1, keepdims=True)
-            panels = [f"layer {i + 1}, mean of heads" for i in layers]
-        else:
-            panels = [f"layer {i + 1}, head {j + 1}" for i in layers for j in heads]
-        n = len(self.tokens)
-        shown = np.where(self._visible, kept.reshape(-1, n, n), np.nan)
-        title, xlabel, ylabel = "Attention within the text", "looks at", "record" if self._of_records else "token"
-        return heatmap(
-            shown, self.tokens, self.tokens, path=path, title=title, xlabel=xlabel, ylabel=ylabel, panels=panels
+        return attention_map(
+            self.weights,
+            self.tokens,
+            self._visible,
+            layer,
+            head,
+            path=path,
+            title="Attention within the text",
+            what="record" if self._of_records else "token",
         )
 
     @property
@@ -147,15 +131,6 @@ class TextAttention:
         n = len(self.tokens)
         ahead = bool(np.triu(self.weights, 1).any())
         return np.ones((n, n), dtype=bool) if ahead else np.tri(n, dtype=bool)
-
-    def _chosen(self, layer: int | None, head: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of the layers and heads wanted."""
-        out = []
-        for name, value, size in (("layer", layer, self.weights.shape[0]), ("head", head, self.weights.shape[1])):
-            if value is not None:
-                check_option(name, plain_value(value), list(range(1, size + 1)))
-            out.append(np.arange(size) if value is None else np.array([value - 1]))
-        return out[0], out[1]
 
     def __repr__(self) -> str:
         layers, heads, tokens, _ = self.weights.shape

@@ -14,7 +14,7 @@ from econllm.llm.encoder import EncoderClassifier, row_texts
 from econllm.llm.frames import check_data
 from econllm.panel import CareerPanel
 from econllm.sample import Data
-from econllm.tables import Column, Fact, Row, Table
+from econllm.tables import Fact, Table
 from econllm.text import ResumeTemplate
 from econllm.training import History
 
@@ -119,12 +119,7 @@ class EncoderClassifierResults(Results):
         ]
         if self.info.unseen:
             facts.append(Fact("Never seen, probability reserved", len(self.info.unseen), ",d"))
-        shown = sorted({*np.linspace(0, len(frame) - 1, min(10, len(frame))).astype(int).tolist(), best - 1})
-        rows = [
-            Row(str(frame.index[i]), [frame["loss"].iloc[i], frame["validation"].iloc[i], frame["seconds"].iloc[i]])
-            for i in shown
-        ]
-        columns = [Column("loss", ".4f"), Column("validation", ".4f"), Column("seconds", ".0f")]
+        columns, rows = self.history.listed()
         notes = [
             "loss: minus the mean log-likelihood in training, with dropout; validation: mean log-likelihood; in nats.",
             "No standard errors of weights: bootstrap() gives those of predictions.",

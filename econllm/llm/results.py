@@ -19,7 +19,7 @@ from econllm.llm.model import LLM
 from econllm.llm.prediction import Predictor
 from econllm.options import Seed, resolve_seed
 from econllm.sample import Data, read_sample
-from econllm.tables import Column, Fact, Row, Table
+from econllm.tables import Fact, Table
 from econllm.text import ResumeTemplate
 from econllm.training import History, Training
 
@@ -360,9 +360,7 @@ class LLMResults(Results):
             Fact("Epochs", f"{len(frame)} of {h.planned}, best {h.best_epoch}"),
             Fact("Tokens per second", self.tokens_per_second, ",.0f"),
         ]
-        columns = [Column("loss", ".4f"), Column("validation", ".4f"), Column("seconds", ".0f")]
-        shown = frame[["loss", "validation", "seconds"]]
-        rows = [Row(str(epoch), list(values)) for epoch, values in zip(shown.index, shown.to_numpy(), strict=True)]
+        columns, rows = h.listed()
         per = "transition" if self.model.loss == "titles" else "token"
         notes += [
             f"loss: minus the mean log-likelihood per {per} in training; validation: mean log-likelihood of realised "

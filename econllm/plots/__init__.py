@@ -4,10 +4,11 @@ Every function returns a figure and saves it too where a `path` is given (.png, 
 differ in lightness or shape, never in hue alone, so that they survive grey print and every kind of colour vision.
 """
 
+from econllm.plots.attention import attention_frame, attention_map
 from econllm.plots.forest import forest
 from econllm.plots.heatmap import heatmap
 from econllm.plots.penalty_path import penalty_path
 from econllm.plots.scatter_map import scatter_map
 from econllm.plots.training_history import training_history
 
-__all__ = ["forest", "heatmap", "penalty_path", "scatter_map", "training_history"]
+__all__ = ["attention_frame", "attention_map", "forest", "heatmap", "penalty_path", "scatter_map", "training_history"]

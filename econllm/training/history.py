@@ -6,9 +6,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from econllm.plots import training_history
+from econllm.tables import Column, Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,6 +56,32 @@ class History:
     def stopped_early(self) -> bool:
         """Whether patience ended before the epochs did."""
         return len(self.frame) < self.planned
+
+    def listed(self, most: int = 10) -> tuple[list[Column], list[Row]]:
+        """Columns and rows for a table: some epochs, evenly spread, the best one among them.
+
+        Parameters
+        ----------
+        most : int
+            Epochs to list, the best one not counted.
+
+        Returns
+        -------
+        columns : list of Column
+        rows : list of Row
+
+        Examples
+        --------
+        >>> columns = {"loss": [1.2, 1.1], "validation": [-1.3, -1.4], "learning_rate": [0.1, 0.0], "seconds": [1, 2]}
+        >>> history = History(pd.DataFrame(columns, index=pd.RangeIndex(1, 3, name="epoch")), planned=5)
+        >>> [row.label for row in history.listed()[1]]
+        ['1', '2']
+        """
+        n = len(self.frame)
+        shown = sorted({*np.linspace(0, n - 1, min(most, n)).astype(int).tolist(), self.best_epoch - 1})
+        kept = self.frame[["loss", "validation", "seconds"]].iloc[shown]
+        rows = [Row(str(epoch), list(values)) for epoch, values in zip(kept.index, kept.to_numpy(), strict=True)]
+        return [Column("loss", ".4f"), Column("validation", ".4f"), Column("seconds", ".0f")], rows
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw the losses of training and validation by epoch.

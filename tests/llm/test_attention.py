@@ -198,7 +198,7 @@ def test_plots_have_a_panel_per_layer_or_head(tokenizer, tmp_path):
     assert shades.mask[4, 9]  # the future is left white
     one = found.plot(layer=1, head=1).axes[0]
     assert [label.get_text() for label in one.get_yticklabels()] == list(found.tokens)
-    assert found.by_record().plot(1, 1).axes[0].get_ylabel() == "record"
+    assert found.by_record().plot(layer=1, head=1).axes[0].get_ylabel() == "record"
     assert one.get_ylabel() == "token"
 
 
