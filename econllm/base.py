@@ -17,7 +17,7 @@ import pandas as pd
 from econllm import metrics
 from econllm.choices import ChoiceSet
 from econllm.errors import DataError, InfiniteScoreWarning, OptionError, did_you_mean
-from econllm.options import Seed
+from econllm.options import Seed, make_plain
 from econllm.panel import CareerPanel
 from econllm.sample import (
     Data,
@@ -42,11 +42,7 @@ class Estimator(abc.ABC):
     """
 
     def __post_init__(self) -> None:
-        # NumPy scalars become plain ones, so that `repr` is code that anybody can run.
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, np.generic):
-                object.__setattr__(self, field.name, value.item())
+        make_plain(self)
 
     def replace(self, **changes: Any) -> Self:
         """Return the specification with some options changed.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +17,41 @@ Pooling = Literal["last", "mean", "cls", "pooler"]
 Missing = Literal["raise", "drop"]
 TitleStyle = Literal["text", "code"]
 Seed = int | np.integer | np.random.SeedSequence | np.random.Generator | None
+
+
+def make_plain(options: Any) -> None:
+    """Turn the NumPy scalars of a frozen dataclass into plain numbers, so that it prints as code and saves as it was.
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Options:
+    ...     epochs: int
+    >>> chosen = Options(np.int64(3))
+    >>> make_plain(chosen)
+    >>> chosen.epochs
+    3
+    """
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if isinstance(value, np.generic):
+            object.__setattr__(options, field.name, value.item())
+
+
+def as_code(options: Any) -> str:
+    """Code that rebuilds a dataclass of options: what differs from the defaults.
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Options:
+    ...     epochs: int = 3
+    ...     batch: int = 16
+    >>> as_code(Options(batch=8))
+    'Options(batch=8)'
+    """
+    changed = [f.name for f in dataclasses.fields(options) if getattr(options, f.name) != f.default]
+    return f"{type(options).__name__}({', '.join(f'{name}={getattr(options, name)!r}' for name in changed)})"
 
 
 def resolve_seed(seed: Seed) -> np.random.SeedSequence:

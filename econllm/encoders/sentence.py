@@ -246,7 +246,7 @@ class SentenceEncoder:
         """Load the network and tokenise."""
         pinned, files = self.pinned(), self._files()
         device = str(resolve_device(self.device))
-        ready = [_prepare(text, files) for text in texts]
+        ready = [published_form(text, files) for text in texts]
         limit, pooling = cast("int", pinned.max_tokens), cast("Pooling", pinned.pooling)
         if files.causal:
             from econllm.encoders import causal, language
@@ -390,8 +390,25 @@ def _room(max_tokens: int, specials: int) -> int:
     return max_tokens - specials
 
 
-def _prepare(text: str | Resume, files: EncoderFiles) -> str | Resume:
-    """The published prompt in front, the published case."""
+def published_form(text: str | Resume, files: EncoderFiles) -> str | Resume:
+    """Put the published prompt in front of a text, and the text into the published case.
+
+    Parameters
+    ----------
+    text : str or Resume
+    files : EncoderFiles
+        From :func:`econllm.encoders.weights.find_encoder`.
+
+    Returns
+    -------
+    str or Resume
+
+    Examples
+    --------
+    >>> from econllm.encoders.weights import find_encoder
+    >>> published_form("Cook", find_encoder("minilm"))  # doctest: +SKIP
+    'Cook'
+    """
     if not files.prompt and not files.lower:
         return text
     case = str.lower if files.lower else str

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from econllm.career.prediction import Unseen, combine
 from econllm.encoders.network import Network
-from econllm.encoders.sentence import plan_batches
+from econllm.encoders.sentence import plan_batches, published_form
 from econllm.encoders.tokens import TextTokens
 from econllm.encoders.weights import EncoderFiles
 from econllm.llm.encoder_network import EncoderNetwork
@@ -79,28 +79,22 @@ class Reader:
     def read(self, texts: Sequence[str | Resume]) -> Tokens:
         """Tokens of texts; résumés that are too long keep their header and newest records, plain texts their start."""
         specials = len(self.opening) + len(self.closing)
-        prepared = [_published_form(text, self.files) for text in texts]
+        prepared = [published_form(text, self.files) for text in texts]
         pieces, truncated = TextTokens(self.tokenizer, self.max_tokens - specials).encode(prepared)
         lengths = np.array([sum(map(len, parts)) for parts in pieces], dtype=np.int64) + specials
         return Tokens(pieces, lengths, truncated)
 
     def batch(self, tokens: Tokens, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
         """Tokens of some texts filled up on the right to one length, and which of them are real."""
-        shape = len(rows), int(tokens.lengths[rows].max())
+        longest = int(tokens.lengths[rows].max())
+        # A multiple of 16 as far as the encoder reads it, because kernels are compiled for every shape.
+        shape = len(rows), max(longest, min(-(-longest // 16) * 16, self.max_tokens))
         ids = np.full(shape, self.tokenizer.pad_token_id or 0, dtype=np.int64)
         mask = np.zeros(shape, dtype=np.int64)
         for k, row in enumerate(rows):
             ids[k, : tokens.lengths[row]] = np.concatenate([self.opening, *tokens.pieces[row], self.closing])
             mask[k, : tokens.lengths[row]] = 1
         return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
-
-
-def _published_form(text: str | Resume, files: EncoderFiles) -> str | Resume:
-    """A text with the published prompt in front, in the published case."""
-    case = str.lower if files.lower else str
-    if isinstance(text, str):
-        return case(files.prompt + text)
-    return Resume(case(files.prompt + text.header), tuple(case(record) for record in text.records))
 
 
 @dataclass(frozen=True, eq=False)

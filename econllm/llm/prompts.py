@@ -17,6 +17,7 @@ from econllm.encoders import SentenceEncoder
 from econllm.errors import DataError, OptionError, check_number, check_option, refusal
 from econllm.llm.chat import Chat
 from econllm.llm.frames import parse_formula, questions, texts_of
+from econllm.options import as_code, make_plain
 from econllm.panel import CareerPanel
 from econllm.text import Resume
 from econllm.text.wording import check_fields, fill, parse_pieces
@@ -114,7 +115,7 @@ class PromptTemplate:
             raise OptionError(refusal("separator", self.separator, "not allowed", "give a text"))
 
     def __repr__(self) -> str:
-        return _changed(self)
+        return as_code(self)
 
     def digest(self) -> str:
         """SHA-256 of the wording, as a key for caches.
@@ -207,11 +208,7 @@ class Prompt:
     encoder: str | SentenceEncoder = "minilm"
 
     def __post_init__(self) -> None:
-        # NumPy scalars become plain ones, so that what was saved loads as it was.
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, np.generic):
-                object.__setattr__(self, field.name, value.item())
+        make_plain(self)
         for name in ("titles", "chat"):
             check_option(name, getattr(self, name), [True, False])
         check_number("examples", self.examples, minimum=0, integer=True)
@@ -226,7 +223,7 @@ class Prompt:
             raise OptionError(refusal("encoder", self.encoder, "not allowed", "give 'minilm' or a SentenceEncoder"))
 
     def __repr__(self) -> str:
-        return _changed(self)
+        return as_code(self)
 
 
 def word_panel(
@@ -420,9 +417,3 @@ def _check_ends(titles: Sequence[str], terminator: str) -> None:
             raise DataError(
                 f"the title {title!r} holds {terminator!r}, with which the chat template ends every answer."
             )
-
-
-def _changed(options: Any) -> str:
-    """Code that rebuilds a data object: what differs from the default."""
-    changed = [f.name for f in dataclasses.fields(options) if getattr(options, f.name) != f.default]
-    return f"{type(options).__name__}({', '.join(f'{name}={getattr(options, name)!r}' for name in changed)})"

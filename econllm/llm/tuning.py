@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from econllm.errors import OptionError, check_number, check_share, did_you_mean, plain_value, refusal
+from econllm.errors import OptionError, check_number, check_share, did_you_mean, refusal
+from econllm.options import make_plain
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class LoRA:
     targets: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        _make_plain(self)
+        make_plain(self)
         check_number("r", self.r, minimum=1, integer=True)
         if self.alpha is not None:
             check_number("alpha", self.alpha, above=0)
@@ -86,7 +86,7 @@ class Frozen:
     train_last: int = 1
 
     def __post_init__(self) -> None:
-        _make_plain(self)
+        make_plain(self)
         check_number("train_last", self.train_last, minimum=0, integer=True)
 
 
@@ -122,7 +122,7 @@ class PromptTuning:
     text: str | None = None
 
     def __post_init__(self) -> None:
-        _make_plain(self)
+        make_plain(self)
         check_number("tokens", self.tokens, minimum=1, integer=True)
         if self.text is not None and (not isinstance(self.text, str) or not self.text.strip()):
             raise OptionError(refusal("text", self.text, "not allowed", "give a text, or None for random tokens"))
@@ -160,9 +160,3 @@ def check_tuning(value: Any) -> None:
     message = refusal("tuning", value, "not an option", "choose 'full', LoRA(), Frozen(), PromptTuning() or None")
     near = did_you_mean(value, ["full", *(f"{kind.__name__}()" for kind in _KINDS)]) if isinstance(value, str) else ""
     raise OptionError(message + near)
-
-
-def _make_plain(options: LoRA | Frozen | PromptTuning) -> None:
-    """Turn NumPy scalars into plain ones, so that what was saved loads as it was."""
-    for field in dataclasses.fields(options):
-        object.__setattr__(options, field.name, plain_value(getattr(options, field.name)))

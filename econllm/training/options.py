@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from econllm.errors import OptionError, check_number, check_option, check_share, refusal
+from econllm.options import as_code, make_plain
 
 Schedule = Literal["one_cycle", "cosine", "inverse_sqrt", "constant"]
 
@@ -81,11 +79,7 @@ class Training:
     buckets: int = 16
 
     def __post_init__(self) -> None:
-        # NumPy scalars become plain ones and lists tuples, so that what was saved loads as it was.
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, np.generic):
-                object.__setattr__(self, field.name, value.item())
+        make_plain(self)
         for name in ("epochs", "batch", "accumulate"):
             check_number(name, getattr(self, name), minimum=1, integer=True)
         check_number("learning_rate", self.learning_rate, above=0)
@@ -104,8 +98,7 @@ class Training:
         check_number("buckets", self.buckets, minimum=0, integer=True)
 
     def __repr__(self) -> str:
-        changed = [f.name for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
-        return f"Training({', '.join(f'{name}={getattr(self, name)!r}' for name in changed)})"
+        return as_code(self)
 
     def rate(self, update: int, updates: int) -> float:
         """Learning rate of an update.
