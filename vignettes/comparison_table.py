@@ -73,6 +73,30 @@ table.to_html(output / "comparison.html")
 table.plot(output / "comparison.png")
 
 # %%
+# Language models, three ways. "tiny" comes with the package and knows nothing of the world, so that the first two rows
+# show how it is done and not how good language models are; vignettes/llm.py has more. Not in the bootstrap, which would
+# train ten more of them. The wording is shorter, because time goes by the number of tokens.
+words = el.ResumeTemplate(
+    opening="",
+    person="Black {black}, Hispanic {hisp}.",
+    record="{time}, {educ} years of school, married {married}: {title}",
+    details=" (union {union})",
+    closing="",
+    values=template.values,
+)
+few = el.Training(epochs=3, batch=16, learning_rate=2e-3, warmup=0.1)
+language = {
+    "LLM": el.LLM("tiny", template=words, temperature="validation"),
+    "LLM, prompted": el.LLM("tiny", template=words, temperature="validation", prompt=el.Prompt(examples=2)),
+    "LLM, fine-tuned": el.LLM("tiny", template=words, tuning="full", training=few),
+}
+fitted |= {name: model.fit(train, validation=valid, seed=0) for name, model in language.items()}
+table = el.compare(fitted, test)
+print()
+print(table)
+table.to_latex(output / "comparison_llm.tex")
+
+# %%
 # What the logit found.
 print()
 print(fitted["MNL"].summary())
