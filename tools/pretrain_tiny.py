@@ -74,7 +74,7 @@ def write(network: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=int, default=16_000, help="documents to train on, each once")
+    parser.add_argument("--documents", type=int, default=36_000, help="documents to train on, each once")
     parser.add_argument("--batch", type=int, default=8, help="documents in a batch")
     parser.add_argument("--learning-rate", type=float, default=6e-3)
     parser.add_argument("--seed", type=int, default=0)

@@ -210,7 +210,6 @@ def test_the_occupation_that_repeats_is_the_most_probable_next(network, tokenize
     assert 0.5 < np.exp(found).sum() <= 1 + 1e-6
 
 
-@pytest.mark.xfail(reason="3.6 million tokens teach repeating, not yet returning: needs a longer pretraining")
 def test_an_occupation_held_before_is_more_probable_than_one_that_was_not(network, tokenizer):
     columns, template = Columns("year", ("sex",)), ResumeTemplate()
     prompt = career(TITLES, ["Bakers"] * 3 + ["Bank tellers"] * 4, columns, template)
@@ -218,16 +217,7 @@ def test_an_occupation_held_before_is_more_probable_than_one_that_was_not(networ
     assert found["Bakers"] > np.median(list(found.values())) + np.log(5)
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [
-        ("Group A", "Group B", "Group C"),
-        ("Kolven", "Tarin", "Besto"),
-        pytest.param(
-            ("7", "12", "31"), marks=pytest.mark.xfail(reason="3.6 million tokens do not teach copying numbers")
-        ),
-    ],
-)
+@pytest.mark.parametrize("labels", [("Group A", "Group B", "Group C"), ("Kolven", "Tarin", "Besto"), ("7", "12", "31")])
 def test_labels_never_seen_are_copied(network, tokenizer, labels):
     columns, template = Columns("year", ("sex",)), ResumeTemplate()
     for k, label in enumerate(labels):

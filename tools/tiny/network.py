@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Standard deviation of the vectors of tokens at the start, and how much attention hands on.
 _SPREAD, _COPY = 0.08, 0.3
-# Weight of a number in training, beside one of other tokens.
+# Probability with which a number counts in training, beside one of other tokens.
 _NUMBERS = 0.2
 # Texts are filled up to a multiple of so many tokens.
 _STEP = 16
