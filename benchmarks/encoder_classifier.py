@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--max-tokens", type=int, default=96)
     parser.add_argument("--frozen", type=int, default=0)
+    parser.add_argument("--test-persons", type=int, help="evaluate on so many test persons of NLSY97; all by default")
     given = parser.parse_args()
     import torch
 
@@ -132,6 +133,7 @@ def main() -> None:
     if not wage:
         persons = affordable(model, train, given.minutes)
         train, valid = draw(train, persons), draw(valid, max(persons // 7, 50))
+        test = draw(test, given.test_persons) if given.test_persons else test
     formula = "occupation ~ lag(occupation) + educ + exper + black + hisp + married + lag(union)" if wage else FORMULA
     models = {
         "MNL": el.MNLogit(formula, penalty="l2", **({} if wage else {"alpha": ALPHA / len(train)})),

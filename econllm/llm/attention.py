@@ -208,6 +208,9 @@ def _kept(tokenizer: Any, resume: Resume, room: int) -> list[tuple[str, np.ndarr
     header = cutter.tokens([resume.header], front=True)[resume.header]
     known = cutter.tokens(resume.records)
     records = [known[record] for record in resume.records]
+    if records and not resume.header:
+        # The first record begins the text, which some tokenizers mark.
+        records[0] = cutter.tokens(resume.records[:1], front=True)[resume.records[0]]
     kept = shorten(len(header), [len(tokens) for tokens in records], room)
     records = records[kept.first :]
     if records:

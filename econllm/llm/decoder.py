@@ -26,7 +26,7 @@ class Decoder(nn.Module):
     soft : torch.Tensor, optional
         Learned vectors in front of every text, shape (tokens, width).
     dropout : float
-        Share of the inputs and outputs of the layers that is dropped in training.
+        Share of the components of token vectors and of last hidden states that is dropped in training.
 
     Examples
     --------

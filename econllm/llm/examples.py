@@ -169,6 +169,13 @@ class Examples:
         """Return how many persons or texts there are."""
         return len(self._examples)
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of whose examples there are, what they say, and the seed: tells two samples apart."""
+        parts = [repr(self._entropy)]
+        parts += [f"{key!r} {example.text}" for key, example in zip(self._position, self._examples, strict=True)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out everything that is data."""
         return {"_position": {}, "_examples": [], "_texts": [], "_entropy": self._entropy}

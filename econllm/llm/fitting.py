@@ -86,7 +86,7 @@ def estimate(
             )
     if model.temperature == "validation":
         assert held is not None
-        predictor = predictor.with_temperature(held.documents)
+        predictor = predictor.with_temperature(held.documents, held.weights)
     elif model.temperature != 1.0:
         predictor = replace(predictor, temperature=float(model.temperature))
     documents = (held or part).documents
@@ -101,7 +101,7 @@ def estimate(
         seconds=time.perf_counter() - clock,
         unseen=tuple(choices.codes[i] for i in unseen),
         truncated=float(part.documents.truncated.mean()),
-        weighted=row_weights is not None,
+        weighted=model.tuning is not None and row_weights is not None,
     )
     tokens = int(part.documents.lengths.sum())
     return LLMResults(model, info, predictor, history, options, mass, tokens, wording.fewer)
@@ -161,7 +161,9 @@ def _words(model: LLM, language: LanguageModel, data: Data, choices: ChoiceSet, 
         limit -= model.tuning.tokens
     template = (model.template or data.template) if isinstance(data, CareerPanel) else None
     examples = examples_of(model, data, choices, template, root)
-    return Words(language, model.formula, model.prompt, examples, template, limit)
+    shown = template.shown(data.text_columns) if isinstance(data, CareerPanel) and template is not None else None
+    digest = None if examples is None else examples.digest
+    return Words(language, model.formula, model.prompt, examples, template, limit, shown, digest)
 
 
 def examples_of(

@@ -46,11 +46,15 @@ class Words:
     prompt : Prompt or None
         What stands before résumés.
     examples : Examples or None
-        Of the estimation sample; in memory only.
+        Of the estimation sample; in memory only. None after loading, empty after pickling.
     template : ResumeTemplate or None
         Of résumés; None for data frames.
     limit : int
         Most tokens that are read.
+    shown : tuple of str or None
+        Columns that résumés show; None for data frames.
+    examples_digest : str or None
+        What the examples of the fit are recognised by when they are given again.
     """
 
     language: LanguageModel
@@ -59,6 +63,8 @@ class Words:
     examples: Examples | None
     template: ResumeTemplate | None
     limit: int
+    shown: tuple[str, ...] | None
+    examples_digest: str | None = None
 
     def wording(self, data: Data, choices: ChoiceSet) -> Wording:
         """Put the rows of data into words."""
@@ -66,6 +72,12 @@ class Words:
         if isinstance(data, CareerPanel):
             assert self.template is not None
             panel = data.with_template(self.template)
+            shown = self.template.shown(panel.text_columns)
+            if shown != self.shown:
+                raise DataError(
+                    f"the résumés of this panel show the columns {', '.join(shown)}, and those of estimation "
+                    f"{', '.join(self.shown or ())}: give the panel the same static, dynamic and lagged columns."
+                )
             return word_panel(panel, self.prompt, self.examples, tokenizer, self._fits(choices), choices)
         assert self.formula is not None
         return word_frame(data, self.formula, choices, self.prompt, self.examples, tokenizer, self._fits(choices))
@@ -190,10 +202,10 @@ class Predictor:
         out: np.ndarray = np.exp(logsumexp(self.raw(documents)[0], axis=1))
         return out
 
-    def with_temperature(self, documents: Documents) -> Predictor:
-        """The same with the temperature that makes what happened most probable."""
+    def with_temperature(self, documents: Documents, weights: np.ndarray) -> Predictor:
+        """The same with the temperature that makes what happened most probable, rows weighted."""
         assert documents.outcome is not None
-        return replace(self, temperature=best_temperature(self.raw(documents)[0], documents.outcome))
+        return replace(self, temperature=best_temperature(self.raw(documents)[0], documents.outcome, weights))
 
 
 def tempered(raw: np.ndarray, temperature: float) -> np.ndarray:
@@ -219,13 +231,15 @@ def tempered(raw: np.ndarray, temperature: float) -> np.ndarray:
     return out
 
 
-def best_temperature(raw: np.ndarray, outcome: np.ndarray) -> float:
+def best_temperature(raw: np.ndarray, outcome: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Temperature with the largest log-likelihood, between 0.05 and 20.
 
     Parameters
     ----------
     raw : numpy.ndarray of float64, shape (n, titles)
     outcome : numpy.ndarray of int64, shape (n,)
+    weights : numpy.ndarray of float64, shape (n,), optional
+        Of the rows; equal by default.
 
     Returns
     -------
@@ -245,7 +259,7 @@ def best_temperature(raw: np.ndarray, outcome: np.ndarray) -> float:
     rows = np.arange(len(outcome))
 
     def loss(log_inverse: float) -> float:
-        return -float(tempered(raw, np.exp(-log_inverse))[rows, outcome].mean())
+        return -float(np.average(tempered(raw, np.exp(-log_inverse))[rows, outcome], weights=weights))
 
     found = minimize_scalar(loss, bounds=(-np.log(20), np.log(20)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(-found.x))

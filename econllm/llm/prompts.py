@@ -189,8 +189,8 @@ class Prompt:
     -----
     Examples never are the person's own career, also in resampled panels, and never those of persons outside the
     estimation sample. They are rows of the data: they are kept in memory and never saved, so that a result with
-    examples cannot predict any more once it was saved and loaded. Retrieved examples: Liu et al. (What makes good
-    in-context examples for GPT-3?, arXiv 2101.06804), who also put the most similar last.
+    examples, once saved and loaded, predicts only after its ``with_examples`` gave them back. Retrieved examples: Liu
+    et al. (What makes good in-context examples for GPT-3?, arXiv 2101.06804), who also put the most similar last.
 
     Examples
     --------

@@ -24,9 +24,6 @@ from econllm.text import ResumeTemplate
 from econllm.training import History, Training
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from econllm.llm.attention import TextAttention
     from econllm.llm.generate import Generated, SampledProba
 
@@ -299,6 +296,8 @@ class LLMResults(Results):
         ------
         OptionError
             If the prompt has no examples.
+        DataError
+            If they are not those of the fit.
         """
         if self.model.prompt is None or not self.model.prompt.examples:
             raise OptionError("the prompt of this model has no examples to be given again.")
@@ -307,6 +306,9 @@ class LLMResults(Results):
         held = examples_of(
             self.model, check_data(self.model.formula, data), self.choices, self.template, resolve_seed(seed)
         )
+        known = self.predictor.words.examples_digest
+        if known is not None and held is not None and held.digest != known:
+            raise DataError("these examples are not those of the fit: give the sample and the seed of the fit.")
         words = dataclasses.replace(self.predictor.words, examples=held)
         changed = dataclasses.replace(self.predictor, words=words)
         return LLMResults(
@@ -375,7 +377,7 @@ class LLMResults(Results):
         if not len(data):
             raise DataError("the data to predict have no rows.")
         prompt, words = self.model.prompt, self.predictor.words
-        if prompt is not None and prompt.examples and words.examples is None:
+        if prompt is not None and prompt.examples and not words.examples:
             raise DataError(
                 "the examples of the prompt are rows of the data and were not saved: "
                 "fit = fit.with_examples(train, seed=...) with the sample and seed of the fit."

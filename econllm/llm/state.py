@@ -28,6 +28,8 @@ def pack_predictor(predictor: Predictor, tuning: Tuning) -> dict[str, Any]:
         "base": words.language.files.fingerprint,
         "template": words.template,
         "limit": words.limit,
+        "examples": words.examples_digest,
+        "shown": None if words.shown is None else list(words.shown),
         "lead": predictor.ends[0],
         "terminator": predictor.ends[1],
         "titles": list(predictor.titles),
@@ -51,7 +53,10 @@ def unpack_predictor(model: LLM, choices: ChoiceSet, state: dict[str, Any]) -> P
             f"those this result was fitted with (sha256 {state['base'][:12]}...)."
         )
     decoder = Decoder(language.network) if model.tuning is None else restore(language, model.tuning, state["weights"])
-    words = Words(language, model.formula, model.prompt, None, state["template"], state["limit"])
+    shown = None if state["shown"] is None else tuple(state["shown"])
+    words = Words(
+        language, model.formula, model.prompt, None, state["template"], state["limit"], shown, state["examples"]
+    )
     wording = Wording([], state["lead"], state["terminator"], tuple(state["titles"]))
     trie = title_trie(language.tokenizer, wording)
     scorer = Scorer(decoder, trie, state["engine"], model.tol)

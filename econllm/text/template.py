@@ -144,6 +144,28 @@ class ResumeTemplate:
                         f" Columns shown: {listing(columns.used, 12)}."
                     )
 
+    def shown(self, columns: Columns) -> tuple[str, ...]:
+        """Names of the columns that résumés show, in the order in which they do.
+
+        Parameters
+        ----------
+        columns : Columns
+            The columns of a panel.
+
+        Returns
+        -------
+        tuple of str
+
+        Examples
+        --------
+        >>> ResumeTemplate().shown(Columns("year", static=("sex",), lagged=("wage",)))
+        ('sex', 'year', 'wage')
+        """
+        groups = {"static": columns.static, "dynamic": columns.dynamic, "lagged": columns.lagged}
+        groups["time"] = (columns.time,)
+        names = [name for pieces in self._pieces(columns) for _, name in pieces if name not in (None, "title")]
+        return tuple(str(column) for name in names for column in groups.get(str(name), (name,)))
+
     def terminator(self, columns: Columns) -> str:
         r"""Characters that follow every title: where a language model has to see that a title is over.
 

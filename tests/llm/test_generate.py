@@ -84,7 +84,7 @@ def model():
 
 def predictor_of(model, engine="tree", decoder=None, titles=TITLES):
     choices = ChoiceSet(CODES, list(TITLES))
-    words = Words(model, None, None, None, None, 64)
+    words = Words(model, None, None, None, None, 64, None)
     found = Predictor.of(words, choices, wording(TEXTS, titles), decoder or Decoder(model.network), True)
     scorer = Scorer(found.decoder, found.trie, engine)
     return Predictor(words, choices, tuple(titles), scorer, found.ends, True)
