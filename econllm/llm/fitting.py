@@ -16,7 +16,7 @@ from econllm.base import FitInfo
 from econllm.career.fitting import settled
 from econllm.choices import ChoiceSet
 from econllm.encoders.language import LanguageModel, load_language_model
-from econllm.errors import DataError, TrainingError
+from econllm.errors import DataError, OptionError, TrainingError
 from econllm.llm.decoder import Decoder
 from econllm.llm.documents import Documents
 from econllm.llm.examples import Examples
@@ -156,7 +156,11 @@ def default_training(tuning: Any, language: LanguageModel) -> Training:
 
 
 def _words(model: LLM, language: LanguageModel, data: Data, choices: ChoiceSet, root: np.random.SeedSequence) -> Words:
-    limit = min(language.context, model.max_tokens or language.context)
+    limit = model.max_tokens or language.context
+    if limit > language.context:
+        raise OptionError(
+            f"max_tokens={limit} is more than the {language.context} tokens that {model.model!r} reads: leave it out."
+        )
     if isinstance(model.tuning, PromptTuning):
         limit -= model.tuning.tokens
     template = (model.template or data.template) if isinstance(data, CareerPanel) else None

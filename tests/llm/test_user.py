@@ -117,3 +117,8 @@ def test_examples_that_are_given_again_must_be_those_of_the_fit(tmp_path):
     for other, seed in ((data, 4), (data.subset(data.persons[:5]), 3)):
         with pytest.raises(DataError, match="not those of the fit"):
             loaded.with_examples(other, seed=seed)
+
+
+def test_more_tokens_than_the_model_reads_are_refused():
+    with pytest.raises(OptionError, match="max_tokens=5000 is more than the 256 tokens"):
+        el.LLM(folder(), max_tokens=5000).fit(panel(4))
