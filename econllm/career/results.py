@@ -395,11 +395,9 @@ class CAREERResults(Results):
     def _state(self) -> dict[str, Any]:
         from econllm.career.state import pack_predictor
 
-        frame = self.history.frame
         return {
             "sizes": {f.name: getattr(self.sizes, f.name) for f in dataclasses.fields(self.sizes)},
-            "history": {str(name): frame[name].to_numpy() for name in frame.columns},
-            "planned": self.history.planned,
+            **self.history.to_state(),
             **pack_predictor(self.predictor),
         }
 
@@ -407,7 +405,5 @@ class CAREERResults(Results):
     def _from_state(cls, model: Any, choices: ChoiceSet, info: FitInfo, state: dict[str, Any]) -> CAREERResults:
         from econllm.career.state import unpack_predictor
 
-        columns = state["history"]
-        index = pd.RangeIndex(1, len(columns["loss"]) + 1, name="epoch")
-        history = History(pd.DataFrame(columns, index=index), state["planned"])
+        history = History.from_state(state)
         return cls(model, Preset(**state["sizes"]), unpack_predictor(state, choices), history, info)

@@ -331,6 +331,8 @@ def _documents(
     if cuts:
         items.append(Document(np.concatenate(parts), np.array(cuts), np.array(rows[: len(cuts)])))
     late = rows[len(cuts) :]
+    if not late:
+        return items, late
     lines = _lines(chain, known)
     for row in late:
         stop = lines.stops[row]

@@ -199,7 +199,6 @@ def _train(
         def score() -> float:
             return float(np.average(_scores(predictor, held), weights=held.weights))
 
-    precision = resolve_dtype(model.dtype, predictor.device)
     return train(
         predictor.network,
         _loss(predictor, rows, seen),
@@ -210,7 +209,7 @@ def _train(
         score=score,
         checkpoint=checkpoint,
         description=None if checkpoint is None else _description(model, predictor, rows, held),
-        precision=precision if precision == torch.bfloat16 else None,
+        precision=resolve_dtype(model.dtype, predictor.device),
         label="EncoderClassifier",
     )
 

@@ -138,11 +138,9 @@ class EncoderClassifierResults(Results):
     def _state(self) -> dict[str, Any]:
         from econllm.llm.encoder_state import pack_predictor
 
-        frame = self.history.frame
         return {
             "template": self.template,
-            "history": {str(name): frame[name].to_numpy() for name in frame.columns},
-            "planned": self.history.planned,
+            **self.history.to_state(),
             **pack_predictor(self.predictor),
         }
 
@@ -152,7 +150,5 @@ class EncoderClassifierResults(Results):
     ) -> EncoderClassifierResults:
         from econllm.llm.encoder_state import unpack_predictor
 
-        columns = state["history"]
-        index = pd.RangeIndex(1, len(columns["loss"]) + 1, name="epoch")
-        history = History(pd.DataFrame(columns, index=index), state["planned"])
+        history = History.from_state(state)
         return cls(model, choices, info, unpack_predictor(model, state), history, state["template"])

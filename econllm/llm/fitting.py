@@ -219,7 +219,7 @@ def _train(
         score=score,
         checkpoint=checkpoint,
         description=None if checkpoint is None else _description(model, options, predictor, part, held),
-        precision=_precision(model.dtype, decoder.device),
+        precision=resolve_dtype(model.dtype, decoder.device),
         label="LLM",
     )
 
@@ -246,7 +246,7 @@ def _loss(
     """Weighted sum of the negative log-likelihoods of some units, as the training loop calls it."""
     titles = title_ends(documents)
     shares = torch.as_tensor(weights, dtype=torch.float32).to(decoder.device)
-    filled = _FILLED.get(decoder.device.type, 65_536)
+    filled, of_documents = _FILLED.get(decoder.device.type, 65_536), documents.lengths
 
     def together(numbers: np.ndarray) -> Tensor:
         batch = collate([documents.items[k] for k in numbers], titles, loss, decoder.device, documents.limit)
@@ -255,7 +255,7 @@ def _loss(
 
     def of(at: np.ndarray) -> Tensor:
         numbers = np.concatenate([units[k] for k in at])
-        lengths = documents.lengths[numbers]
+        lengths = of_documents[numbers]
         if len(numbers) * int(lengths.max()) <= filled:
             return together(numbers)
         order = numbers[np.argsort(lengths, kind="stable")]
@@ -263,11 +263,6 @@ def _loss(
         return torch.stack([together(order[k : k + size]) for k in range(0, len(order), size)]).sum()
 
     return of
-
-
-def _precision(dtype: str, device: torch.device) -> torch.dtype | None:
-    """Number type of matrix products in training; None for that of the weights."""
-    return torch.bfloat16 if resolve_dtype(dtype, device) == torch.bfloat16 else None
 
 
 def _with_engine(model: LLM, predictor: Predictor, documents: Documents) -> Predictor:

@@ -390,10 +390,9 @@ class LLMResults(Results):
     def _state(self) -> dict[str, Any]:
         from econllm.llm.state import pack_predictor
 
-        frame = None if self.history is None else self.history.frame
+        nothing = {"history": None, "planned": None}
         return {
-            "history": None if frame is None else {str(name): frame[name].to_numpy() for name in frame.columns},
-            "planned": None if self.history is None else self.history.planned,
+            **(nothing if self.history is None else self.history.to_state()),
             "training": self.training,
             "title_mass": self.title_mass,
             "tokens": self._tokens,
@@ -405,11 +404,7 @@ class LLMResults(Results):
     def _from_state(cls, model: Any, choices: ChoiceSet, info: FitInfo, state: dict[str, Any]) -> LLMResults:
         from econllm.llm.state import unpack_predictor
 
-        history = None
-        if state["history"] is not None:
-            columns = state["history"]
-            index = pd.RangeIndex(1, len(columns["loss"]) + 1, name="epoch")
-            history = History(pd.DataFrame(columns, index=index), state["planned"])
+        history = None if state["history"] is None else History.from_state(state)
         predictor = unpack_predictor(model, choices, state)
         return cls(
             model, info, predictor, history, state["training"], state["title_mass"], state["tokens"], state["fewer"]

@@ -118,20 +118,24 @@ class Scorer:
         share = np.exp(first)
         keep = _probable(share, tol * share.sum(axis=1)) if tol > 0 else np.ones(first.shape, dtype=bool)
         nodes = self._tree(read, cache, cuts, keep, edges)
-        bound = np.zeros(len(cuts))
-        if tol > 0:
-            left = np.where(keep, 0.0, share).sum(axis=1)
-            mass = np.exp(self._titles(edges, keep)).sum(axis=1, where=keep[:, self._title_roots])
-            # Titles have less mass than their first tokens: what was left out may have to be read after all.
-            short = left > tol * mass
-            if short.any():
-                more = _probable(share, tol * mass) & ~keep & short[:, None]
-                nodes += self._tree(read, cache, cuts, more, edges)
-                keep |= more
-                left = np.where(keep, 0.0, share).sum(axis=1)
-                mass = np.exp(self._titles(edges, keep)).sum(axis=1, where=keep[:, self._title_roots])
-            bound = np.divide(left, mass, out=np.zeros(len(cuts)), where=left > 0)
-        return Scores(self._titles(edges, keep), bound, nodes)
+        raw = self._titles(edges, keep)
+        if tol == 0:
+            return Scores(raw, np.zeros(len(cuts)), nodes)
+        left, mass = self._left_and_read(share, keep, raw)
+        # Titles have less mass than their first tokens: what was left out may have to be read after all.
+        short = left > tol * mass
+        if short.any():
+            more = _probable(share, tol * mass) & ~keep & short[:, None]
+            nodes += self._tree(read, cache, cuts, more, edges)
+            keep |= more
+            raw = self._titles(edges, keep)
+            left, mass = self._left_and_read(share, keep, raw)
+        return Scores(raw, np.divide(left, mass, out=np.zeros(len(cuts)), where=left > 0), nodes)
+
+    def _left_and_read(self, share: np.ndarray, keep: np.ndarray, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Probability of the first tokens that were left out, and of the titles that were read, by text."""
+        left = np.where(keep, 0.0, share).sum(axis=1)
+        return left, np.exp(raw).sum(axis=1, where=keep[:, self._title_roots])
 
     @property
     def _title_roots(self) -> np.ndarray:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -108,6 +109,28 @@ class History:
             best=self.best_epoch if known else None,
             path=path,
         )
+
+    def to_state(self) -> dict[str, Any]:
+        """Split into plain objects and arrays, as results save them."""
+        return {
+            "history": {str(name): self.frame[name].to_numpy() for name in self.frame.columns},
+            "planned": self.planned,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> History:
+        """Rebuild from what :meth:`to_state` gave, whatever else is beside it.
+
+        Examples
+        --------
+        >>> columns = {"loss": [1.2], "validation": [-1.3], "learning_rate": [0.1], "seconds": [1.0]}
+        >>> history = History(pd.DataFrame(columns, index=pd.RangeIndex(1, 2, name="epoch")), planned=5)
+        >>> History.from_state(history.to_state()).frame.equals(history.frame)
+        True
+        """
+        columns = state["history"]
+        index = pd.RangeIndex(1, len(columns["loss"]) + 1, name="epoch")
+        return cls(pd.DataFrame(columns, index=index), state["planned"])
 
     def __repr__(self) -> str:
         return f"<History: {len(self.frame)} of {self.planned} epochs, best {self.best_epoch}>"

@@ -63,7 +63,7 @@ def train(
     description : dict, optional
         What is trained, in JSON types, to recognise a training that may go on.
     precision : torch.dtype, optional
-        torch.bfloat16 evaluates `loss` under autocast; the weights keep their type.
+        torch.bfloat16 evaluates `loss` under autocast; the weights keep their type. Longer types change nothing.
     label : str
         Name of the progress bar.
 
