@@ -53,6 +53,22 @@ def nlsy97_panel(**options: Any) -> Any:
     )
 
 
+def wage_panel() -> Any:
+    """Real careers that ship with linearmodels: 545 men, 1980 to 1987, nine occupations."""
+    import econllm as el
+
+    return el.CareerPanel(
+        el.datasets.load_wage_panel(),
+        person="nr",
+        time="year",
+        occupation="occupation",
+        titles=el.datasets.WAGE_PANEL_TITLES,
+        static=["black", "hisp"],
+        dynamic=["educ", "exper", "married"],
+        lagged=["union"],
+    )
+
+
 def seconds(work: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
     """Median wall time of several runs, and what the last one returned."""
     times, out = [], None

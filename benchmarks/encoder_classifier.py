@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 import numpy as np
-from common import FORMULA, PeakMemory, nlsy97_panel, report
+from common import FORMULA, PeakMemory, nlsy97_panel, report, wage_panel
 
 import econllm as el
 
@@ -45,19 +45,6 @@ NLSY97 = el.ResumeTemplate(
     details="",
     closing="",
 )
-
-
-def wage_panel() -> el.CareerPanel:
-    return el.CareerPanel(
-        el.datasets.load_wage_panel(),
-        person="nr",
-        time="year",
-        occupation="occupation",
-        titles=el.datasets.WAGE_PANEL_TITLES,
-        static=["black", "hisp"],
-        dynamic=["educ", "exper", "married"],
-        lagged=["union"],
-    )
 
 
 def draw(panel: el.CareerPanel, persons: int) -> el.CareerPanel:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import report
+from common import report, wage_panel
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
 import econllm as el
@@ -25,19 +25,6 @@ from econllm.encoders.language import load_language_model
 from econllm.llm.fitting import default_training
 
 EPOCHS = 2
-
-
-def panel() -> el.CareerPanel:
-    return el.CareerPanel(
-        el.datasets.load_wage_panel(),
-        person="nr",
-        time="year",
-        occupation="occupation",
-        titles=el.datasets.WAGE_PANEL_TITLES,
-        static=["black", "hisp"],
-        dynamic=["educ", "exper", "married"],
-        lagged=["union"],
-    ).split([0.7, 0.3], seed=0)[0]
 
 
 def ours(train: el.CareerPanel, **options: Any) -> float:
@@ -75,7 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    train = panel()
+    train = wage_panel().split([0.7, 0.3], seed=0)[0]
     start = el.LLM("tiny").fit(train)
     texts = [item.ids for item in start.predictor.documents(train, train.outcome).items]
     sides = {

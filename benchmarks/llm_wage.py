@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from common import report
-from encoder_classifier import WAGE, wage_panel
+from common import report, wage_panel
+from encoder_classifier import WAGE
 
 import econllm as el
 

@@ -5,23 +5,13 @@ python benchmarks/wage_panel.py
 
 from __future__ import annotations
 
-from common import report, seconds
+from common import report, seconds, wage_panel
 
 import econllm as el
 
 
 def main() -> None:
-    panel = el.CareerPanel(
-        el.datasets.load_wage_panel(),
-        person="nr",
-        time="year",
-        occupation="occupation",
-        titles=el.datasets.WAGE_PANEL_TITLES,
-        static=["black", "hisp"],
-        dynamic=["educ", "exper", "married"],
-        lagged=["union"],
-    )
-    train, valid, test = panel.split([0.7, 0.1, 0.2], seed=0)
+    train, valid, test = wage_panel().split([0.7, 0.1, 0.2], seed=0)
     models = {
         "Empirical": el.Empirical(),
         "Empirical, two stages": el.Empirical(two_stage=True),
