@@ -88,8 +88,9 @@ class Scorer:
         With a tolerance, titles whose first token is improbable are not read: P(title) <= P(first token). Let B be the
         sum of P(first token) over first tokens that are left out, S the sum of P over the titles that were read. A
         probability is P / (sum of all P), and the sum lies between S and S + B, so that probabilities that were read
-        are off by a factor of at most 1 + B / S, and the others sum to at most B / S. First tokens are taken in the
-        order of their probability until B / S <= tol. Titles that are left out share P(first token) evenly.
+        are off by a factor of at most 1 + B / S, and the others sum to at most B / S. First tokens that are whole
+        titles are never left out; the others are taken in the order of their probability until B / S <= tol. Titles
+        that are left out share P(first token) evenly.
         """
         where = np.asarray(cuts, dtype=np.int64)
         tolerance = self.tol if tol is None else tol
@@ -116,7 +117,12 @@ class Scorer:
         edges = np.full((len(cuts), len(trie)), np.nan)
         edges[:, trie.roots] = first
         share = np.exp(first)
-        keep = _probable(share, tol * share.sum(axis=1)) if tol > 0 else np.ones(first.shape, dtype=bool)
+        # A title that is one token costs nothing more: only what stands under the others can be saved.
+        branching = np.isin(trie.roots, trie.parents)
+        dear = np.where(branching, share, 0.0)
+        keep = np.ones(first.shape, dtype=bool)
+        if tol > 0:
+            keep = ~branching | _probable(dear, tol * share.sum(axis=1))
         nodes = self._tree(read, cache, cuts, keep, edges)
         raw = self._titles(edges, keep)
         if tol == 0:
@@ -125,7 +131,7 @@ class Scorer:
         # Titles have less mass than their first tokens: what was left out may have to be read after all.
         short = left > tol * mass
         if short.any():
-            more = _probable(share, tol * mass) & ~keep & short[:, None]
+            more = _probable(dear, tol * mass) & ~keep & short[:, None]
             nodes += self._tree(read, cache, cuts, more, edges)
             keep |= more
             raw = self._titles(edges, keep)
