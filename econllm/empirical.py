@@ -15,6 +15,7 @@ from econllm.choices import MISSING_TEXT, ChoiceSet
 from econllm.errors import DataError, OptionError, check_number, check_option
 from econllm.options import Normalization, Seed
 from econllm.panel import CareerPanel
+from econllm.regtable import MaketablesStatistics
 from econllm.sample import Data, fit_weights
 from econllm.tables import Column, Fact, Row, Table
 
@@ -47,11 +48,12 @@ class Empirical(Estimator):
 
     Notes
     -----
-    With C the counts of moves from origin o (the occupation before, or "(none)" at the first record) to y, N their sum
-    and s the smoothing, P(y | o) = (C_oy + s) / (N_o + s |Y|). At second order, P(y | o2, o1) adds s |Y| pseudo-counts
-    in the proportions of P(y | o1). In two stages, P(stay | o) = (C_oo + s) / (N_o + 2 s) and, given a move,
-    s (|Y| - 1) pseudo-counts are spread over y other than o as the moves of all origins together; at second order both
-    shrink towards the first order in the same way. First records always have one stage.
+    With C the counts of moves from origin o (the occupation before, or "(none)" at the first record) to y, N their sum,
+    s the smoothing and K the number of occupations, P(y | o) = (C_oy + s) / (N_o + s K). At second order,
+    P(y | o2, o1) adds s K pseudo-counts in the proportions of P(y | o1). In two stages, P(stay | o) =
+    (C_oo + s) / (N_o + 2 s) and, given a move, s (K - 1) pseudo-counts are spread over y other than o as the moves of
+    all origins together; at second order both shrink towards the first order in the same way. First records always
+    have one stage.
 
     Examples
     --------
@@ -296,7 +298,7 @@ def _two_stage(
     return out
 
 
-class EmpiricalResults(Results):
+class EmpiricalResults(Results, MaketablesStatistics):
     """Estimated transition frequencies. Immutable; holds counts, no rows of the data.
 
     Attributes

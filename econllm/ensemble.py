@@ -16,6 +16,7 @@ from econllm.base import Estimator, FitInfo, Results, summary_facts
 from econllm.choices import ChoiceSet
 from econllm.errors import OptionError, check_number, refusal
 from econllm.options import Seed, child_seed, resolve_seed
+from econllm.regtable import MaketablesStatistics
 from econllm.sample import Data
 from econllm.tables import Column, Fact, Row, Table
 
@@ -61,6 +62,11 @@ class Ensemble(Estimator):
     def automatic(self) -> tuple[str, ...]:
         """("model",) where the model chooses options from the data."""
         return ("model",) if self.model.automatic else ()
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the model is."""
+        return self.model.stochastic
 
     @property
     def without_inference(self) -> Ensemble:
@@ -121,7 +127,7 @@ class Ensemble(Estimator):
         return EnsembleResults(self, members[0].choices, info, members)
 
 
-class EnsembleResults(Results):
+class EnsembleResults(Results, MaketablesStatistics):
     """Fitted members and their average. Immutable; holds no rows of the data.
 
     Attributes

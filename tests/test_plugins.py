@@ -80,3 +80,51 @@ def test_bare_embed_in_linearmodels_names_the_fitted_form(wages):
     panel = wages.set_index(["nr", "year"])
     with pytest.raises((FormulaError, FormulaicError), match=r"el\.embed\.fitted"):
         linearmodels.PanelOLS.from_formula("lwage ~ 1 + embed(text, components=2)", panel).fit()
+
+
+@pytest.fixture(scope="module")
+def careers(wages) -> pd.DataFrame:
+    """Wages in no particular order, with what a CAREER knows before each occupation joined to them."""
+    mixed = wages.sample(frac=1, random_state=3)
+    panel = el.CareerPanel(mixed, "nr", "year", "occupation", dynamic=["educ", "exper"])
+    fit = el.CAREER(preset="quick", training=el.Training(epochs=1)).fit(panel, seed=0)
+    representations = fit.transform(panel)
+    assert representations.index.equals(panel.index)
+    joined = mixed.join(representations)
+    assert len(joined) == len(mixed)
+    # A row of its own gives the same representation: they went to the rows that they describe.
+    someone = mixed[mixed["nr"] == mixed["nr"].iloc[0]]
+    alone = fit.transform(el.CareerPanel(someone, "nr", "year", "occupation", dynamic=["educ", "exper"]))
+    assert np.allclose(joined.loc[alone.index, alone.columns], alone, atol=1e-5)
+    return joined
+
+
+def names_of(joined: pd.DataFrame) -> list[str]:
+    return [name for name in joined.columns if name.startswith("career_")]
+
+
+def test_representations_of_careers_in_statsmodels(careers):
+    names = names_of(careers)
+    fit = smf.ols("lwage ~ educ + " + " + ".join(names), careers).fit(
+        cov_type="cluster", cov_kwds={"groups": careers["nr"]}
+    )
+    plain = sm.OLS(careers["lwage"], sm.add_constant(careers[["educ", *names]])).fit()
+    assert len(names) >= 15
+    assert fit.df_model == len(names) + 1, "no representation is a combination of the others"
+    assert np.allclose(fit.params.drop("Intercept"), plain.params.drop("const"), atol=1e-7)
+    assert fit.rsquared > smf.ols("lwage ~ educ", careers).fit().rsquared + 0.02
+
+
+def test_representations_of_careers_in_linearmodels(careers):
+    names = names_of(careers)
+    panel = careers.set_index(["nr", "year"])
+    fit = linearmodels.PanelOLS.from_formula(f"lwage ~ {' + '.join(names)} + EntityEffects", panel).fit(
+        cov_type="clustered", cluster_entity=True
+    )
+    person = panel.groupby(level="nr")
+    demeaned = panel[names] - person[names].transform("mean")
+    y = panel["lwage"] - person["lwage"].transform("mean")
+    plain, *_ = np.linalg.lstsq(demeaned.to_numpy(), y.to_numpy(), rcond=None)
+    assert fit.nobs == len(careers)
+    assert np.allclose(fit.params[names], plain, rtol=1e-5, atol=1e-7)
+    assert (fit.std_errors > 0).all()

@@ -16,6 +16,7 @@ from econllm.choices import ChoiceSet
 from econllm.errors import DataError
 from econllm.options import Seed
 from econllm.panel import CareerPanel
+from econllm.regtable import MaketablesStatistics
 from econllm.resampling import fingerprint
 from econllm.sample import Data
 from econllm.tables import Fact, Table
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from econllm.career.simulate import Covariates
 
 
-class CAREERResults(Results):
+class CAREERResults(Results, MaketablesStatistics):
     """A trained CAREER. Immutable; holds weights and codings, no rows of the data.
 
     Attributes

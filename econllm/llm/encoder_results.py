@@ -13,6 +13,7 @@ from econllm.errors import DataError
 from econllm.llm.encoder import EncoderClassifier, row_texts
 from econllm.llm.frames import check_data
 from econllm.panel import CareerPanel
+from econllm.regtable import MaketablesStatistics
 from econllm.sample import Data
 from econllm.tables import Fact, Table
 from econllm.text import ResumeTemplate
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from econllm.llm.encoder_prediction import Predictor
 
 
-class EncoderClassifierResults(Results):
+class EncoderClassifierResults(Results, MaketablesStatistics):
     """A fine-tuned sentence encoder. Immutable; holds weights, no rows of the data.
 
     Attributes

@@ -18,6 +18,7 @@ from econllm.llm.frames import check_data
 from econllm.llm.model import LLM
 from econllm.llm.prediction import Predictor
 from econllm.options import Seed, resolve_seed
+from econllm.regtable import MaketablesStatistics
 from econllm.sample import Data, read_sample
 from econllm.tables import Fact, Table
 from econllm.text import ResumeTemplate
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from econllm.llm.generate import Generated, SampledProba
 
 
-class LLMResults(Results):
+class LLMResults(Results, MaketablesStatistics):
     """A language model that gives probabilities of titles. Holds no rows but the examples of its prompt, in memory.
 
     Attributes

@@ -2,6 +2,6 @@
 
 from econllm.regtable.build import table
 from econllm.regtable.facts import COMMON, TableFacts
-from econllm.regtable.plugin import MaketablesPlugin
+from econllm.regtable.plugin import MaketablesPlugin, MaketablesStatistics
 
-__all__ = ["COMMON", "MaketablesPlugin", "TableFacts", "table"]
+__all__ = ["COMMON", "MaketablesPlugin", "MaketablesStatistics", "TableFacts", "table"]

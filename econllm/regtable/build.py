@@ -68,7 +68,7 @@ def table(
         Labels of rows that say yes or no in place of the coefficients, as for year dummies.
     labels : mapping, optional
         New names of columns, terms, variables inside names, and outcomes (by code); keys that are compiled regular
-        expressions are replaced as by :func:`re.sub`.
+        expressions are replaced as by ``re.sub``.
     statistic : {"se", "t", "p", "ci"} or sequence of them, optional
         What goes with every estimate; None for nothing.
     below : bool

@@ -16,10 +16,60 @@ from econllm.tables.content import plain_cell
 # maketables reads a colon as the sign of an interaction.
 _BETWEEN = " | "
 _KEYS = {"N": "n", "ll": "log_likelihood", "se_type": "cov_type", "n_clusters": "clusters"}
-_DEFAULT = ("n", "persons", "clusters", "log_likelihood", "pseudo_r2", "aic", "bic", "se_type")
+_DEFAULT = ("n", "persons", "clusters", "log_likelihood", "pseudo_r2", "aic", "bic", "parameters", "se_type")
+_COLUMNS = {"estimate": "b", "std_error": "se", "statistic": "t", "p_value": "p", "lower": "ci95l", "upper": "ci95u"}
 
 
-class MaketablesPlugin:
+class MaketablesStatistics:
+    """Attributes that the table package maketables looks for, of a result without coefficients: statistics alone.
+
+    To be inherited by results that have `info`, an `econllm.base.FitInfo`.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> class Fit(MaketablesStatistics):
+    ...     info = SimpleNamespace(rows=100, persons=None, log_likelihood=-120.5, parameters=9)
+    >>> Fit().__maketables_default_stat_keys__
+    ['n', 'log_likelihood', 'parameters']
+    >>> Fit().__maketables_stat__("ll"), len(Fit().__maketables_coef_table__)
+    (-120.5, 0)
+    """
+
+    info: Any
+
+    @property
+    def __maketables_coef_table__(self) -> pd.DataFrame:
+        """No coefficients; of objects, since maketables writes text into the columns."""
+        return pd.DataFrame(columns=list(_COLUMNS.values()), index=pd.Index([], name="Coefficient"), dtype=object)
+
+    def __maketables_stat__(self, key: str, default: Any = None) -> Any:
+        """One statistic, by econllm's name or maketables' own; None where there is none."""
+        return plain_cell(self._maketables_statistics().get(_KEYS.get(key, key), default))
+
+    @property
+    def __maketables_depvar__(self) -> str:
+        """Name of the outcome, where the result knows it."""
+        return getattr(self, "outcome", None) or "outcome"
+
+    @property
+    def __maketables_default_stat_keys__(self) -> list[str]:
+        """Statistics to print, of the usual ones those that there are."""
+        found = {key: self.__maketables_stat__(key) for key in _DEFAULT}
+        return [key for key, value in found.items() if value is not None and value == value]
+
+    @property
+    def __maketables_stat_labels__(self) -> dict[str, str]:
+        """Names of the statistics for a reader."""
+        return {**{key: label for key, (label, _) in LABELS.items()}, "se_type": "Standard errors"}
+
+    def _maketables_statistics(self) -> dict[str, Any]:
+        info = self.info
+        numbers = {"n": info.rows, "persons": info.persons, "log_likelihood": info.log_likelihood}
+        return {**numbers, "parameters": info.parameters}
+
+
+class MaketablesPlugin(MaketablesStatistics):
     """Attributes that the table package maketables looks for.
 
     To be inherited by results that have ``tidy()`` and ``glance()``, and ``table_facts()`` for words.
@@ -49,8 +99,7 @@ class MaketablesPlugin:
         source = self._read()
         short = condense([source], names_of([source], {}), None)[0].coefs
         short = short[short["count"] == 1]
-        names = {"estimate": "b", "std_error": "se", "statistic": "t", "p_value": "p", "lower": "ci95l"}
-        frame = short.rename(columns={**names, "upper": "ci95u"})[[*names.values(), "ci95u"]]
+        frame = short.rename(columns=_COLUMNS)[list(_COLUMNS.values())]
         pairs = zip(short["response"], short["column"], strict=True)
         frame.index = pd.Index([_row_name(source, *pair) for pair in pairs], name="Coefficient")
         return frame
@@ -58,23 +107,12 @@ class MaketablesPlugin:
     def __maketables_stat__(self, key: str, default: Any = None) -> Any:
         """One statistic, by econllm's name or maketables' own; None where there is none."""
         words = facts_of(self).cov if key == "se_type" else ""
-        return words or plain_cell(statistics_of(self).get(_KEYS.get(key, key), default))
+        return words or super().__maketables_stat__(key, default)
 
     @property
     def __maketables_depvar__(self) -> str:
         """Name of the outcome."""
         return facts_of(self).outcome_label or "outcome"
-
-    @property
-    def __maketables_default_stat_keys__(self) -> list[str]:
-        """Statistics to print, of the usual ones those that there are."""
-        found = {key: self.__maketables_stat__(key) for key in _DEFAULT}
-        return [key for key, value in found.items() if value is not None and value == value]
-
-    @property
-    def __maketables_stat_labels__(self) -> dict[str, str]:
-        """Names of the statistics for a reader."""
-        return {**{key: label for key, (label, _) in LABELS.items()}, "se_type": "Standard errors"}
 
     @property
     def __maketables_var_labels__(self) -> dict[str, str]:
@@ -91,6 +129,9 @@ class MaketablesPlugin:
         kind = self.__maketables_stat__("cov_type")
         cluster = getattr(getattr(self, "model", None), "cluster", None)
         return {"vcov_type": kind, "clustervar": cluster if kind == "clustered" else None}
+
+    def _maketables_statistics(self) -> dict[str, Any]:
+        return statistics_of(self)
 
     def _read(self) -> Source:
         return read_model("", self, 0.95)

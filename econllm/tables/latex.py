@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from econllm.tables.content import Cell, Fact, Panel, Row
 from econllm.tables.escape import escape_latex
 from econllm.tables.formats import looks_numeric
-from econllm.tables.latex_size import BREAK, NARROW, PAGE, Size, are_paired, table_size, text_width
+from econllm.tables.latex_size import BREAK, NARROW, Size, are_paired, table_size
 from econllm.tables.layout import (
     FactLine,
     alignments,
@@ -18,12 +18,24 @@ from econllm.tables.layout import (
     headings,
     spans,
 )
+from econllm.tables.widths import text_width
 
 if TYPE_CHECKING:
     from econllm.tables.table import Table
 
 
-def latex_table(table: Table, *, fragment: bool = False) -> str:
+# Rows at the end of a longtable that stay on one page with its notes.
+_TOGETHER = 3
+
+
+def latex_table(
+    table: Table,
+    *,
+    fragment: bool = False,
+    siunitx: bool = False,
+    landscape: bool = False,
+    longtable: bool | None = None,
+) -> str:
     r"""Write a table as LaTeX.
 
     Parameters
@@ -33,6 +45,12 @@ def latex_table(table: Table, *, fragment: bool = False) -> str:
         Whether to leave out the float with its caption and label, for use inside a float of one's own. A table that
         is longer than a page is a ``longtable``, which cannot stand inside a float: its fragment lacks the caption and
         the label only.
+    siunitx : bool
+        Whether to align numbers at the decimal point.
+    landscape : bool
+        Whether to turn the page. A fragment is set for a turned page that the document provides.
+    longtable : bool, optional
+        Whether to break over pages; by default where the table is longer than one.
 
     Returns
     -------
@@ -52,25 +70,38 @@ def latex_table(table: Table, *, fragment: bool = False) -> str:
     \bottomrule
     \end{tabular}
     """
-    size = table_size(table)
-    packages = ["booktabs"] if size.label is None else ["array", "booktabs"]
+    size = table_size(table, siunitx=siunitx, landscape=landscape, longtable=longtable)
     # The label follows the caption, whose number it takes.
     caption = [rf"\caption{{{escape_latex(table.title)}}}"] if table.title and not fragment else []
     caption += [rf"\label{{{table.key}}}"] if table.key and not fragment else []
+    three = not size.long and bool(table.notes or not fragment)
     if size.long:
-        head = "% needs: " + ", ".join([*packages, "longtable"])
-        return "\n".join([head, "{", *size.commands, *_longtable(table, size, caption), "}"]) + "\n"
-    notes = _notes(table)
-    three = bool(notes) or not fragment
-    lines = [*caption, *_tabular(table, size), *notes]
+        lines = ["{", *size.commands, *_longtable(table, size, caption), "}"]
+    else:
+        lines = _float(table, size, caption, fragment=fragment, three=three)
+    turned = landscape and not fragment
+    if turned:
+        lines = [r"\begin{landscape}", *lines, r"\end{landscape}"]
+    needed = {
+        "array": size.label is not None,
+        "booktabs": True,
+        "longtable": size.long,
+        "pdflscape": turned,
+        "siunitx": any(column is not None for column in size.decimals),
+        "threeparttable": three,
+    }
+    head = "% needs: " + ", ".join(package for package, is_used in needed.items() if is_used)
+    return "\n".join([head, *lines]) + "\n"
+
+
+def _float(table: Table, size: Size, caption: list[str], *, fragment: bool, three: bool) -> list[str]:
+    """The table on one page, in a float unless it is a fragment."""
+    lines = [*caption, *_tabular(table, size), *_notes(table)]
     if three:
         lines = [r"\begin{threeparttable}", *lines, r"\end{threeparttable}"]
     if not fragment:
-        lines = [r"\begin{table}[htbp]", r"\centering", *size.commands, *lines, r"\end{table}"]
-    elif size.commands:
-        lines = ["{" + size.commands[0], *size.commands[1:], *lines, "}"]
-    head = "% needs: " + ", ".join([*packages, *(["threeparttable"] if three else [])])
-    return "\n".join([head, *lines]) + "\n"
+        return [r"\begin{table}[htbp]", r"\centering", *size.commands, *lines, r"\end{table}"]
+    return ["{" + size.commands[0], *size.commands[1:], *lines, "}"] if size.commands else lines
 
 
 def _tabular(table: Table, size: Size) -> list[str]:
@@ -82,7 +113,7 @@ def _tabular(table: Table, size: Size) -> list[str]:
     lines += facts
     if table.columns or table.body:
         lines += [r"\midrule"] if facts else []
-        heads = _headings(table)
+        heads = _headings(table, size)
         lines += heads
         for i, panel in enumerate(table.body):
             lines += [r"\midrule"] if i or heads else []
@@ -93,7 +124,7 @@ def _tabular(table: Table, size: Size) -> list[str]:
 def _longtable(table: Table, size: Size, caption: list[str]) -> list[str]:
     """The table with its headings repeated on every page, and the notes as its last rows."""
     margin = f"{(1 - size.share) / 2:.3f}".rstrip("0").rstrip(".")
-    facts, heads = _facts(table, size), _headings(table)
+    facts, heads = _facts(table, size), _headings(table, size)
     heads += [r"\midrule"] if heads else []
     named = bool(table.title) and bool(caption)
     again = r"Table~\thetable{} (continued)" if named else "(continued)"
@@ -113,14 +144,22 @@ def _longtable(table: Table, size: Size, caption: list[str]) -> list[str]:
     for i, panel in enumerate(table.body):
         lines += [r"\midrule", r"\nopagebreak"] if i else []
         lines += _panel(panel, table, size)
-    if table.notes:
-        # Neither the last row nor its rule stays behind when the notes move to another page.
-        lines[-1] += "*"
-    lines += [r"\bottomrule", *([r"\nopagebreak"] if table.notes else [])]
+    # Neither the last rows nor their rule stay behind when the notes move to another page, nor do notes stand alone.
+    kept = min(_TOGETHER, len(table.body[-1].rows)) if table.body and table.notes else 0
+    lines[len(lines) - kept :] = [row + "*" for row in lines[len(lines) - kept :]]
+    lines.append(_bottom_rule(len(table.columns) + 1) if table.notes else r"\bottomrule")
     lines += [_wide(table, size, rf"\footnotesize {escape_latex(note)}") for note in table.notes]
     lines.append(r"\end{longtable}")
     # Every longtable takes a number, which only one with a caption shows.
     return lines if named else [*lines, r"\addtocounter{table}{-1}"]
+
+
+def _bottom_rule(columns: int) -> str:
+    r"""Draw the rule above the notes of a longtable; a page may end below ``\bottomrule``, and here it may not."""
+    return (
+        rf"\noalign{{\nobreak\vskip\aboverulesep}}\multispan{{{columns}}}\leaders\hrule height\heavyrulewidth\hfill\cr"
+        r"\noalign{\nobreak\vskip\belowrulesep}"
+    )
 
 
 def _pattern(table: Table, size: Size, *, spread: bool) -> str:
@@ -131,12 +170,15 @@ def _pattern(table: Table, size: Size, *, spread: bool) -> str:
         if size.label is None
         else rf">{{\raggedright\arraybackslash\hangindent={hang}em\hangafter=1}}p{{{size.label:.0f}pt}}"
     )
-    columns = "".join(letters[align] for align in alignments(table))
+    columns = "".join(
+        letters[align] if decimal is None else decimal.pattern
+        for align, decimal in zip(alignments(table), size.decimals, strict=True)
+    )
     return (r"@{\extracolsep{\fill}}" if spread else "@{}") + label + columns + "@{}"
 
 
 def _is_spread(table: Table, size: Size) -> bool:
-    return size.long or (size.points < NARROW * PAGE and bool(table.title or table.notes))
+    return size.long or (size.points < NARROW * size.page.width and bool(table.title or table.notes))
 
 
 def _line_of_its_own(table: Table, text: str) -> str:
@@ -152,7 +194,7 @@ def _wide(table: Table, size: Size, text: str) -> str:
             table, rf"\makebox[0pt][l]{{\parbox[t]{{{share:.2g}\linewidth}}{{\raggedright {text}\strut}}}}"
         )
     # A little less than the rows take, for the same reason.
-    room = min(max(0.9 * size.points, NARROW * PAGE), PAGE)
+    room = min(max(0.9 * size.points, NARROW * size.page.width), size.page.width)
     return rf"\multicolumn{{{len(table.columns) + 1}}}{{@{{}}p{{{room:.0f}pt}}@{{}}}}{{\raggedright {text}}} \\"
 
 
@@ -164,14 +206,17 @@ def _panel(panel: Panel, table: Table, size: Size) -> list[str]:
         lines.append(_line_of_its_own(table, title) if fits else _wide(table, size, title))
         lines[-1] += "*" if size.long else ""
     indent = r"\quad " if panel.title else ""
-    return lines + [_row(row, table, indent, wrapped=size.label is not None) for row in panel.rows]
+    return lines + [_row(row, table, indent, size) for row in panel.rows]
 
 
-def _row(row: Row, table: Table, indent: str, *, wrapped: bool) -> str:
+def _row(row: Row, table: Table, indent: str, size: Size) -> str:
     texts = cell_texts(row, table.columns)
-    cells = [_cell(value, text) for value, text in zip(row.cells, texts, strict=True)]
+    cells = [
+        _cell(value, text) if decimal is None else decimal.cell(text)
+        for value, text, decimal in zip(row.cells, texts, size.decimals, strict=True)
+    ]
     label = escape_latex(row.label)
-    if wrapped:
+    if size.label is not None:
         label = label.replace(BREAK, r")\allowbreak{}[")
     return _join([indent + label, *cells])
 
@@ -185,11 +230,14 @@ def _cell(value: Cell, text: str) -> str:
     return escape_latex(text, number=number)
 
 
-def _headings(table: Table) -> list[str]:
+def _headings(table: Table, size: Size) -> list[str]:
     lines, group_line = headings(table)
     written = []
     for i, line in enumerate(lines):
         cells = [escape_latex(text) for text in line]
+        # In a column of numbers, siunitx takes as text what is in braces.
+        for j, decimal in enumerate(size.decimals, start=1):
+            cells[j] = f"{{{cells[j]}}}" if decimal is not None and cells[j] else cells[j]
         if i != group_line:
             written.append(_join(cells))
             continue
@@ -212,7 +260,7 @@ def _facts(table: Table, size: Size) -> list[str]:
             written += [_wide(table, size, " ".join(_pair(line[0]))) for line in members]
             continue
         run = list(members)
-        paired = are_paired(run, size.scale)
+        paired = are_paired(run, size.page.width / size.scale)
         pattern = r"@{}lr@{\qquad}lr@{}" if paired else "@{}ll@{}"
         if paired:
             pairs = [_join([part for fact in line for part in _pair(fact)]) for line in run]

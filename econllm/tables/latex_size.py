@@ -3,25 +3,19 @@ r"""How large a LaTeX table comes out, and what makes it fit the page: font size
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from econllm.tables.content import Fact
-from econllm.tables.escape import clean
-from econllm.tables.formats import looks_numeric
+from econllm.tables.decimals import DecimalColumn, decimal_columns
 from econllm.tables.layout import FactLine, cell_texts, fact_lines, fact_text, headings, spans
+from econllm.tables.widths import text_width
 
 if TYPE_CHECKING:
     from econllm.tables.table import Table
 
-# Text width and usable text height of the article class in points.
-PAGE = 345.0
-_HEIGHT = 500.0
-# A table with more lines than this breaks over pages, whatever its size.
-_LINES = 40
 # Narrower tables are spread to this share of the text width, or their captions and notes would be pillars of words.
 NARROW = 0.6
 # Where labels of levels, as lag(occupation)[Clerks], may break.
@@ -37,22 +31,27 @@ _SIZES: tuple[tuple[float, float, float, tuple[str, ...]], ...] = (
     (0.797, 3.0, 8.0, (r"\scriptsize", r"\setlength{\tabcolsep}{3pt}")),
     (0.797, 2.0, 8.0, (r"\scriptsize", r"\setlength{\tabcolsep}{2pt}")),
 )
-# Computer Modern Roman at ten points.
-_WIDTHS = {
-    **dict.fromkeys("il,.;:'[]!|", 2.8),
-    **dict.fromkeys("fjI -\u00a0", 3.3),
-    **dict.fromkeys("rst()`_", 3.95),
-    **dict.fromkeys("cez", 4.45),
-    **dict.fromkeys("ago0123456789$*/?", 5.0),
-    **dict.fromkeys("kqvxyJ", 5.3),
-    **dict.fromkeys("bdhnpuS", 5.6),
-    **dict.fromkeys("FLPEZ", 6.6),
-    **dict.fromkeys("wABCDGHKNOQRTUVXY&+<>=~^−×≤≥≈±", 7.6),
-    **dict.fromkeys("mM%#@", 8.6),
-    **dict.fromkeys("W—∞→←…", 10.3),
-}
-_OTHER = 7.8
-_POWER = re.compile(r"\de[+-]?\d+")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Room on a page of the article class, less that for a caption.
+
+    Attributes
+    ----------
+    width, height : float
+        In points.
+    lines : int
+        A table with more lines than this breaks over pages, whatever its size.
+    """
+
+    width: float
+    height: float
+    lines: int
+
+
+PORTRAIT = Page(345.0, 500.0, 40)
+LANDSCAPE = Page(550.0, 295.0, 22)
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,10 @@ class Size:
         Whether the table breaks over pages.
     scale : float
         Font size relative to ten points.
+    page : Page
+        Where it stands.
+    decimals : tuple of DecimalColumn or None
+        By column, how its numbers are aligned at the decimal point; None for a column that is set as text.
     """
 
     points: float
@@ -78,30 +81,31 @@ class Size:
     label: float | None
     long: bool
     scale: float
+    page: Page
+    decimals: tuple[DecimalColumn | None, ...]
 
     @property
     def share(self) -> float:
         """Share of the text width that the table takes, rounded up a little."""
-        return min(1.0, max(NARROW, math.ceil(103 * self.points / PAGE) / 100))
+        return min(1.0, max(NARROW, math.ceil(103 * self.points / self.page.width) / 100))
 
 
-def text_width(text: str) -> float:
-    """Rough width of a text in points, in Computer Modern at ten points.
-
-    Examples
-    --------
-    >>> text_width("ill") < text_width("mmm")
-    True
-    """
-    text = clean(text)
-    width = sum(_WIDTHS.get(character, _OTHER) for character in text)
-    if looks_numeric(text):  # minus signs, and powers of ten in place of e
-        width += 3.9 * text.count("-") + 14.0 * len(_POWER.findall(text))
-    return width
-
-
-def table_size(table: Table) -> Size:
+def table_size(table: Table, *, siunitx: bool = False, landscape: bool = False, longtable: bool | None = None) -> Size:
     """Choose how a table is set, so that it fits the text width and height of the article class.
+
+    Parameters
+    ----------
+    table : Table
+    siunitx : bool
+        Whether numbers are aligned at the decimal point.
+    landscape : bool
+        Whether the page is turned.
+    longtable : bool, optional
+        Whether the table breaks over pages; by default where it is longer than one.
+
+    Returns
+    -------
+    Size
 
     Examples
     --------
@@ -110,35 +114,51 @@ def table_size(table: Table) -> Size:
     >>> size.commands, size.label, size.long
     ((), None, True)
     """
-    label, columns = _columns(table)
+    page = LANDSCAPE if landscape else PORTRAIT
+    decimals = decimal_columns(table) if siunitx else (None,) * len(table.columns)
+    label, columns = column_widths(table, decimals)
     label += 10.0 * any(panel.title for panel in table.body)
     groups = [(text_width(group), sum(columns[i : i + n]), n) for group, i, n in spans(table.columns)]
     for setting in _SIZES:
         scale, gap, leading, commands = setting
         # A spanning heading may be wider than its columns.
         rest = sum(max(scale * own + 2 * gap * count, scale * group + 2 * gap) for group, own, count in groups)
-        if rest + scale * label <= PAGE or setting is _SIZES[-1]:
+        if rest + scale * label <= page.width or setting is _SIZES[-1]:
             break
     points, wrapped = rest + scale * label, None
-    if points > PAGE:
+    if points > page.width:
         # Widths are estimates, so a little room is kept.
-        wrapped = max(0.99 * PAGE - rest, _LABEL, scale * _longest_word(table))
+        wrapped = max(0.99 * page.width - rest, _LABEL, scale * _longest_word(table))
         points = rest + wrapped
     runs = groupby(fact_lines(table.facts), key=lambda line: len(line) == 1)
-    facts = [scale * _facts_width(list(members), scale) for single, members in runs if not single]
+    facts = [scale * _facts_width(list(members), page.width / scale) for single, members in runs if not single]
     points = max([points, *facts])
-    lines = _body_lines(table, wrapped, scale)
-    return Size(points, commands, wrapped, _is_long(table, lines, points, leading), scale)
+    long = longtable
+    if long is None:
+        long = _is_long(table, _body_lines(table, wrapped, scale), points, leading, page)
+    return Size(points, commands, wrapped, long, scale, page, decimals)
 
 
-def _columns(table: Table) -> tuple[float, list[float]]:
-    """Widths of the labels and of each column at ten points, without gaps."""
+def column_widths(table: Table, decimals: Sequence[DecimalColumn | None]) -> tuple[float, list[float]]:
+    """Widths of the labels and of each column in points, at a font of ten points and without gaps.
+
+    Examples
+    --------
+    >>> from econllm.tables import Table
+    >>> column_widths(Table(["n"], [("a", 1)]), [None])
+    (5.0, [5.6])
+    """
     heads, _ = headings(table)
     label = max([text_width(row.label) for row in table.rows] + [text_width(line[0]) for line in heads], default=0.0)
     texts = [cell_texts(row, table.columns) for row in table.rows]
     columns = [
-        max([text_width(text[j]) for text in texts] + [text_width(line[j + 1]) for line in heads], default=0.0)
-        for j in range(len(table.columns))
+        max(
+            [text_width(text[j]) for text in texts]
+            + [text_width(line[j + 1]) for line in heads]
+            + ([] if decimal is None else [decimal.width]),
+            default=0.0,
+        )
+        for j, decimal in enumerate(decimals)
     ]
     return label, columns
 
@@ -149,16 +169,16 @@ def _longest_word(table: Table) -> float:
     return 20.0 + max(map(text_width, words), default=0.0)
 
 
-def are_paired(lines: Sequence[FactLine], scale: float) -> bool:
-    """Whether facts fit side by side; else they are set below each other.
+def are_paired(lines: Sequence[FactLine], room: float) -> bool:
+    """Whether facts fit side by side into so many points at ten points; else they are set below each other.
 
     Examples
     --------
     >>> from econllm.tables import Fact
-    >>> are_paired([(Fact("Rows", 1), Fact("Persons", 1))], 1.0)
+    >>> are_paired([(Fact("Rows", 1), Fact("Persons", 1))], 345.0)
     True
     """
-    return scale * _pairs_width(lines) <= PAGE
+    return _pairs_width(lines) <= room
 
 
 def _pairs_width(lines: Sequence[FactLine]) -> float:
@@ -172,8 +192,8 @@ def _side_width(facts: Sequence[Fact]) -> float:
     return labels + max((text_width(fact_text(fact)) for fact in facts), default=0.0)
 
 
-def _facts_width(lines: Sequence[FactLine], scale: float) -> float:
-    if are_paired(lines, scale):
+def _facts_width(lines: Sequence[FactLine], room: float) -> float:
+    if are_paired(lines, room):
         return _pairs_width(lines)
     return _side_width([fact for line in lines for fact in line if fact is not None]) + 12.0
 
@@ -186,9 +206,9 @@ def _body_lines(table: Table, wrapped: float | None, scale: float) -> int:
     return titles + sum(max(1, math.ceil(1.2 * scale * text_width(row.label) / wrapped)) for row in table.rows)
 
 
-def _is_long(table: Table, lines: int, points: float, leading: float) -> bool:
+def _is_long(table: Table, lines: int, points: float, leading: float, page: Page) -> bool:
     above = len(headings(table)[0]) + len(fact_lines(table.facts))
-    width = max(points, NARROW * PAGE)
+    width = max(points, NARROW * page.width)
     notes = sum(math.ceil(0.85 * text_width(note) / width) for note in table.notes)
     height = leading * (lines + above) + 7.0 * (len(table.body) + 3) + 9.5 * notes
-    return lines > _LINES or (len(table.rows) > 1 and height > _HEIGHT)
+    return lines > page.lines or (len(table.rows) > 1 and height > page.height)

@@ -19,6 +19,7 @@ from econllm.tables.latex import latex_table
 from econllm.tables.layout import one_line
 from econllm.tables.markdown import markdown_table
 from econllm.tables.text import text_table
+from econllm.tables.word import write_word
 
 
 @dataclass(frozen=True, repr=False)
@@ -209,7 +210,15 @@ class Table:
         """
         return _deliver(text_table(self), path)
 
-    def to_latex(self, path: str | os.PathLike[str] | None = None, *, fragment: bool = False) -> str:
+    def to_latex(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        fragment: bool = False,
+        siunitx: bool = False,
+        landscape: bool = False,
+        longtable: bool | None = None,
+    ) -> str:
         r"""Write the table as LaTeX; everything in it is escaped.
 
         Parameters
@@ -220,12 +229,21 @@ class Table:
             Whether to leave out the ``table`` float with its caption and label, for a float of one's own. A table
             longer than a page is a ``longtable``, which cannot stand inside a float: its fragment lacks the caption
             and the label only.
+        siunitx : bool
+            Whether to align numbers at the decimal point, in the ``S`` columns of siunitx (version 3); brackets and
+            stars around a number do not shift it. Cells without a number, and headings, are centred above and below.
+        landscape : bool
+            Whether to put the table on a turned page, of pdflscape. A fragment is set for the width of such a page but
+            leaves turning it to the document.
+        longtable : bool, optional
+            Whether to write a ``longtable``, which breaks over pages. By default where the table is longer than a page
+            of the article class; False keeps it in one float, whatever its length.
 
         Returns
         -------
         str
-            Starting with a comment that names the packages to load: booktabs, and threeparttable or longtable, and
-            array where labels are wrapped.
+            Starting with a comment that names the packages to load: booktabs, threeparttable or longtable, siunitx and
+            pdflscape where asked for, and array where labels are wrapped.
 
         Raises
         ------
@@ -252,7 +270,8 @@ class Table:
         \end{table}
         <BLANKLINE>
         """
-        return _deliver(latex_table(self, fragment=fragment), path)
+        latex = latex_table(self, fragment=fragment, siunitx=siunitx, landscape=landscape, longtable=longtable)
+        return _deliver(latex, path)
 
     def to_html(self, path: str | os.PathLike[str] | None = None, *, fragment: bool = False) -> str:
         """Write the table as an HTML page.
@@ -279,6 +298,29 @@ class Table:
         1
         """
         return _deliver(html_table(self, fragment=fragment), path)
+
+    def to_word(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as a Word document, through the package maketables.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write, which ends in ".docx".
+
+        Raises
+        ------
+        OptionError
+            If the folder of the file does not exist, the file is none of Word, or maketables is not installed
+            (``pip install "econllm[tables]"``); nothing is written then.
+
+        Examples
+        --------
+        >>> Table(["n"], [("x", 1)]).to_word("table.doc")
+        Traceback (most recent call last):
+            ...
+        econllm.errors.OptionError: path='table.doc': a Word document ends in '.docx'.
+        """
+        write_word(self, path)
 
     def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
         """Write the table as GitHub Markdown.

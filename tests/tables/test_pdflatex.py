@@ -66,11 +66,11 @@ def test_floats_and_fragments_compile(tables, tmp_path, fonts):
     assert "undefined on input" not in log.replace("Reference `tab:x_1' on page 1 undefined on input", "")
 
 
-def compile_table(table, folder, **options):
-    """Compile with the packages that the table names, as often as its cross-references and widths need."""
+def compile_table(table, folder, runs=3, **options):
+    """Compile with the packages that the table names, three times for cross-references and widths of longtables."""
     latex = table.to_latex(folder / "table.tex", **options)
     packages = re.match("% needs: (.*)", latex)[1].replace(" ", "")
-    for _ in range(3):
+    for _ in range(runs):
         log = compile_document(folder, r"\input{table}", packages=packages)
     return log
 
@@ -170,3 +170,105 @@ def test_wide_spanning_headings_and_wrapped_labels_fit_the_page(tmp_path):
     assert r"\allowbreak" in table.to_latex()
     assert "Overfull" not in log
     assert "Float too large" not in log
+
+
+def estimates(rows=3, panels=2):
+    """Estimates with stars over their standard errors, a comparison, statistics of other kinds below."""
+    columns = [
+        Column("Short", ".3f", "Sales"),
+        Column("Full", ".3f", "Sales"),
+        Column("p", "pvalue"),
+        Column("n", ",d"),
+    ]
+    columns += [Column("CI", align="right"), "Flag"]
+    lines = []
+    for i in range(rows):
+        lines += [
+            (
+                f"educ {i}",
+                f"{i - 1.25:.3f}**".replace("-", "\u2212"),
+                f"{10 * i}.500***",
+                0.0004,
+                1234 * i,
+                "[-0.1, 0.3]",
+                "improper",
+            )
+        ]
+        lines += [("", "(0.100)", "(10.125)", None, None, None, None)]
+    last = [
+        Row("Observations", ["1,200", "1,200", None, None, None, None]),
+        Row("Infinite", [float("nan"), float("-inf"), 0.5, 7, None, "a_b & c"]),
+        Row("Share", ["12.5%", "1.2e-05", "-", 3, None, None]),
+    ]
+    body = [*(Panel(f"Equation {p}", lines) for p in range(panels)), Panel("", last)]
+    return Table(columns, body, title="Estimates", header="Term", notes=["A note. " * 20], key="tab:e")
+
+
+@pytest.mark.skipif(not has_style("siunitx.sty"), reason="siunitx is not installed")
+@pytest.mark.parametrize("longtable", [False, True])
+@pytest.mark.parametrize("landscape", [False, True])
+@pytest.mark.parametrize("siunitx", [False, True])
+def test_every_variant_compiles(tmp_path, siunitx, landscape, longtable):
+    options = {"siunitx": siunitx, "landscape": landscape, "longtable": longtable}
+    log = compile_table(estimates(), tmp_path, runs=2, **options)
+    assert "Overfull" not in log
+    assert "Missing character" not in log
+    needed = re.match("% needs: (.*)", (tmp_path / "table.tex").read_text())[1].split(", ")
+    assert ("siunitx" in needed, "pdflscape" in needed, "longtable" in needed) == (siunitx, landscape, longtable)
+    text = words_of(tmp_path / "main.pdf")
+    for words in ("Estimates", "Equation 1", "10.500***", "(10.125)", "<0.001", "1,234", "[−0.1, 0.3]", "A note."):
+        assert words in text
+    assert "−1.250**" in text.replace("− ", "−")
+
+
+@pytest.mark.skipif(not has_style("siunitx.sty"), reason="siunitx is not installed")
+@pytest.mark.parametrize("siunitx", [False, True])
+def test_fragments_stand_in_floats_on_turned_pages(tmp_path, siunitx):
+    options = {"siunitx": siunitx, "landscape": True, "fragment": True}
+    latex = estimates().to_latex(tmp_path / "part.tex", **options)
+    assert "landscape" not in latex
+    body = r"\begin{landscape}\begin{table}\caption{Mine}\input{part}\end{table}\end{landscape}"
+    log = compile_document(tmp_path, body, packages="array,booktabs,pdflscape,siunitx,threeparttable")
+    assert "Overfull" not in log
+
+
+@pytest.mark.skipif(not has_style("siunitx.sty"), reason="siunitx is not installed")
+@pytest.mark.parametrize("longtable", [False, True])
+def test_hard_characters_compile_with_siunitx(tables, tmp_path, longtable):
+    for table in tables:
+        log = compile_table(table, tmp_path, runs=1, siunitx=True, landscape=True, longtable=longtable)
+        assert "Missing character" not in log
+
+
+@pytest.mark.skipif(not has_style("siunitx.sty"), reason="siunitx is not installed")
+def test_siunitx_aligns_points_whatever_stands_around_a_number(tmp_path):
+    cells = ["-0.512***", "(10.100)", "<0.001", "7.250", "1.500*"]
+    table = Table([Column("b", align="right")], [(f"row{i}", cell) for i, cell in enumerate(cells)], title="T")
+    compile_table(table, tmp_path, runs=1, siunitx=True)
+    run = subprocess.run(["pdftotext", "-bbox", tmp_path / "main.pdf", "-"], capture_output=True, text=True, check=True)
+    ends = dict(re.findall(r'xMax="([\d.]+)"[^>]*>(?:&lt;|\(|\u2212)?\d+\.\d{3}([*)]*)</word>', run.stdout))
+    # All numbers have three decimals, so those ends are as far from the points; marks are of ten points.
+    ends = [float(end) - sum({"*": 4.981, ")": 3.874}[mark] for mark in marks) for end, marks in ends.items()]
+    assert len(ends) == len(cells) - 1  # two have no marks and end at the same place
+    assert max(ends) - min(ends) < 0.1
+
+
+@pytest.mark.skipif(not has_style("longtable.sty"), reason="longtable is not installed")
+@pytest.mark.parametrize("rows", [41, 44])
+def test_notes_of_a_long_table_never_stand_alone(tmp_path, rows):
+    table = Table(["n"], [(f"row {i}", i) for i in range(rows)], title="T", notes=["A note. " * 60])
+    compile_table(table, tmp_path)
+    last = words_of(tmp_path / "main.pdf").strip("\f").split("\f")[-1]
+    assert len(re.findall(r"row \d+", last)) >= 3
+    assert " ".join(last.split()).count("A note.") == 60
+
+
+@pytest.mark.skipif(not has_style("pdflscape.sty"), reason="pdflscape is not installed")
+def test_a_landscape_table_has_the_width_of_the_turned_page(tmp_path):
+    columns = [Column(f"Model\n{j}", ".3f", f"Group {j // 4}") for j in range(12)]
+    table = Table(columns, [(f"term {i}", *[(-1) ** j * i * 7.5 for j in range(12)]) for i in range(6)], title="Wide")
+    assert r"\scriptsize" in table.to_latex()
+    turned = table.to_latex(landscape=True)
+    assert r"\scriptsize" not in turned
+    assert turned.startswith("% needs: booktabs, pdflscape, threeparttable\n\\begin{landscape}\n\\begin{table}")
+    assert "Overfull" not in compile_table(table, tmp_path, runs=1, landscape=True)

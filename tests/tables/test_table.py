@@ -220,7 +220,9 @@ def test_tables_longer_than_a_page_break_over_pages(rows, notes):
     assert latex.startswith("% needs: booktabs, longtable\n")
     assert "threeparttable" not in latex
     assert "\\caption{T}\n\\label{tab:t} \\\\\n" in latex
-    assert latex.index("\\bottomrule") < (latex.index("A note.") if notes else len(latex))
+    assert latex.index("\\heavyrulewidth" if notes else "\\bottomrule") < (
+        latex.index("A note.") if notes else len(latex)
+    )
     fragment = table.to_latex(fragment=True)
     assert "\\begin{longtable}" in fragment
     assert "caption{" not in fragment
