@@ -32,6 +32,7 @@ def forest(
     xlabel: str = "",
     title: str = "",
     reference: float | None = None,
+    hollow: Sequence[bool] | None = None,
 ) -> Figure:
     """Draw estimates with their intervals, one row each, the first on top.
 
@@ -50,6 +51,8 @@ def forest(
         Title of the figure.
     reference : float, optional
         Where to draw a dashed vertical line, such as the estimate of the model that others are compared with.
+    hollow : sequence of bool, optional
+        Rows whose dot is hollow, such as results that are not ranked; none by default.
 
     Returns
     -------
@@ -58,8 +61,8 @@ def forest(
     Raises
     ------
     OptionError
-        If there are no rows, the lengths differ, an estimate is outside its interval, or the file cannot be written
-        because of its ending or its folder.
+        If there are no rows, the lengths differ, an estimate is outside its interval, `hollow` is not true or false, or
+        the file cannot be written because of its ending or its folder.
 
     Examples
     --------
@@ -70,6 +73,7 @@ def forest(
     points, low, high = (np.asarray(values, dtype=np.float64) for values in (estimates, lower, upper))
     names = [textwrap.fill(" ".join(str(label).split()), _LINE_LENGTH) for label in labels]
     _check_rows(names, points, low, high)
+    empty = _read_hollow(hollow, len(names))
     if reference is not None:
         check_number("reference", reference)
     target = check_figure_path(path)
@@ -82,7 +86,7 @@ def forest(
     axes.set_ylim(heights[0] + heights[-1], 0)
     if reference is not None:
         axes.axvline(reference, color=GUIDE, linestyle=DASHES, linewidth=1, zorder=1)
-    _draw_rows(axes, heights, points, low, high)
+    _draw_rows(axes, heights, points, low, high, empty)
     _style(axes)
     # Labels are data: a dollar sign in a job title is no formula.
     axes.set_yticks(heights, names, parse_math=False)
@@ -108,6 +112,17 @@ def _check_rows(names: list[str], points: np.ndarray, low: np.ndarray, high: np.
         )
 
 
+def _read_hollow(hollow: Sequence[bool] | None, rows: int) -> np.ndarray:
+    if hollow is None:
+        return np.zeros(rows, dtype=bool)
+    marks = np.asarray(hollow)
+    if marks.shape != (rows,) or marks.dtype != bool:
+        raise OptionError(
+            f"hollow has shape {marks.shape} and type {marks.dtype}; give true or false for each of {rows} labels."
+        )
+    return marks
+
+
 def _row_height(name: str) -> float:
     return _LINE * (name.count("\n") + 1) + 0.13
 
@@ -129,7 +144,9 @@ def _limits(numbers: np.ndarray, reference: float | None) -> tuple[float, float]
     return float(finite.min()) - margin, float(finite.max()) + margin
 
 
-def _draw_rows(axes: Axes, heights: np.ndarray, points: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+def _draw_rows(
+    axes: Axes, heights: np.ndarray, points: np.ndarray, low: np.ndarray, high: np.ndarray, hollow: np.ndarray
+) -> None:
     """Draw a dot per finite estimate, a line per interval, a tick per finite bound and an arrow per infinite one."""
     shown = np.isfinite(points)
     drawn = shown & ~np.isnan(low) & ~np.isnan(high)
@@ -141,7 +158,9 @@ def _draw_rows(axes: Axes, heights: np.ndarray, points: np.ndarray, low: np.ndar
         # An arrow sits on the edge of the axis and must not be clipped; drawn from no data, it would widen the figure.
         if endless.any():
             axes.plot(np.full(endless.sum(), edge), heights[endless], arrow, color=INK, markersize=6, clip_on=False)
-    axes.plot(points[shown], heights[shown], "o", color=INK, markersize=5, zorder=3)
+    for rows, face in ((shown & ~hollow, INK), (shown & hollow, "white")):
+        if rows.any():
+            axes.plot(points[rows], heights[rows], "o", color=INK, markerfacecolor=face, markersize=5, zorder=3)
 
 
 def _style(axes: Axes) -> None:

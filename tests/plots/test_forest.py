@@ -40,6 +40,13 @@ def test_everything_finite_is_in_view():
     assert arrows == {"<", ">"}
 
 
+def test_chosen_rows_have_hollow_dots():
+    axes = forest(list("abc"), [1, 2, 3], [0, 1, 2], [2, 3, 4], hollow=[False, True, False]).axes[0]
+    dots = {line.get_markerfacecolor(): line.get_xdata().tolist() for line in axes.lines if line.get_marker() == "o"}
+    assert dots.pop("white") == [2]
+    assert list(dots.values()) == [[1, 3]]
+
+
 @pytest.mark.parametrize("point", [0.0, -3.0, NAN, 1e-12])
 def test_a_single_row_has_room(point):
     left, right = forest(["a"], [point], [point], [point]).axes[0].get_xlim()
@@ -62,6 +69,8 @@ def test_files(tmp_path, suffix, start):
         ({"upper": [[2, 3]]}, "upper has shape"),
         ({"lower": [0, 2.5]}, "estimate 2 of 'b' is outside its interval from 2.5 to 3; this holds for 1 of 2"),
         ({"reference": NAN}, "reference=nan"),
+        ({"hollow": [True]}, r"hollow has shape \(1,\) and type bool; give true or false for each of 2 labels"),
+        ({"hollow": [0, 2]}, "hollow has shape .* type int"),
         ({"path": "x.pgn"}, "path='x.pgn' must end in one of .png, .pdf, .svg. Did you mean '.png'"),
         ({"path": "no_such_folder/x.png"}, "the folder 'no_such_folder' does not exist"),
     ],
