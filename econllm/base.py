@@ -77,8 +77,13 @@ class Estimator(abc.ABC):
 
     @property
     def automatic(self) -> tuple[str, ...]:
-        """Options that `fit` chooses from the data, such as alpha; :attr:`Results.chosen` gives what they became."""
+        """Options that `fit` chooses from the data, such as alpha; :attr:`econllm.Results.chosen` has their values."""
         return ()
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether two fits of the same data differ by their seeds; folds on which options are chosen are such chance."""
+        return bool(self.automatic)
 
     @property
     def without_inference(self) -> Self:

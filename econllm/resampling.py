@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -104,11 +104,10 @@ def run_replications(
     place = None if folder is None else _open_folder(Path(folder), root, description or {})
     done = {b: values for b in range(replications) if (values := _read(place, b)) is not None}
     missing = [b for b in range(replications) if b not in done]
-    jobs = (joblib.delayed(_one)(task, child_seed(root, b), b) for b in missing)
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    jobs = [joblib.delayed(_one)(task, child_seed(root, b), b) for b in missing]
     bar = tqdm(total=replications, initial=len(done), desc="replications", unit="", disable=None, leave=False)
     with bar:
-        for b, values in parallel(jobs):
+        for b, values in _as_finished(jobs, n_jobs):
             _write(place, b, values)
             done[b] = values
             bar.update()
@@ -140,6 +139,18 @@ def check_replications(
         raise OptionError("folder= keeps replications to go on later, which needs a fixed seed: give seed=0, say.")
     if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
         raise OptionError(f"folder={os.fspath(folder)!r} is a file; give a new or empty folder.")
+
+
+def _as_finished(jobs: list[Any], n_jobs: int | None) -> Iterator[tuple[int, np.ndarray]]:
+    """Run jobs and give results as they come; in batches where the backend gives all of a call at once (ray does)."""
+    backend, workers = joblib.parallel.get_active_backend()
+    if backend.supports_return_generator:
+        yield from joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
+        return
+    parallel = joblib.Parallel(n_jobs=n_jobs)
+    batch = 2 * max(1, backend.effective_n_jobs(n_jobs if n_jobs is not None else workers or 1))
+    for start in range(0, len(jobs), batch):
+        yield from parallel(jobs[start : start + batch])
 
 
 def _one(

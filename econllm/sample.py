@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -353,18 +353,65 @@ def cluster_labels(data: Data, rows: Sample, cluster: str) -> np.ndarray:
 
 
 def group_labels(data: Data, rows: Sample, by: str) -> np.ndarray:
-    """Group of every row: the values of a column, or whether there is a history.
+    """Group of every row: the values of a column, or what a word with a meaning of its own says of the career.
+
+    Parameters
+    ----------
+    data : CareerPanel or DataFrame
+        The rows.
+    rows : Sample
+        The same, as evaluation sees them.
+    by : str
+        A column, or "history" (first records against the others), "move" (first records, stayers and movers, by what
+        happened), "decade" (of the time). A column of a data frame comes before such a word.
+
+    Returns
+    -------
+    numpy.ndarray of object, shape (n,)
 
     Raises
     ------
     DataError
-        If no row has a group, or histories are asked of a data frame.
+        If no row has a group, careers are asked of a data frame, or decades of times that are no numbers.
+
+    Examples
+    --------
+    >>> df = pd.DataFrame({"id": [1, 1, 1], "year": [1989, 1990, 1991], "job": ["a", "b", "b"]})
+    >>> panel = CareerPanel(df, "id", "year", "job")
+    >>> rows = read_sample(panel, None, panel.choices)
+    >>> group_labels(panel, rows, "move").tolist(), group_labels(panel, rows, "decade").tolist()
+    (['first record', 'mover', 'stayer'], ['1980s', '1990s', '1990s'])
     """
-    if isinstance(by, str) and by == "history" and not _means_column(data, by):
-        if not rows.of_panel:
-            raise DataError("by='history' needs careers: give a CareerPanel, not a data frame.")
-        return np.where(rows.first, "first record", "with a history").astype(object)
+    if isinstance(by, str) and by in _WORDS and not _means_column(data, by):
+        if not isinstance(data, CareerPanel):
+            raise DataError(f"by={by!r} needs careers: give a CareerPanel, not a data frame.")
+        return _WORDS[by](data, rows).astype(object)
     values = column_of(data, by, "by")
     if values.isna().all():
         raise DataError(f"by column {by!r} is missing in every row.")
     return values.astype(object).to_numpy()
+
+
+def _histories(panel: CareerPanel, rows: Sample) -> np.ndarray:
+    return np.where(rows.first, "first record", "with a history")
+
+
+def _moves(panel: CareerPanel, rows: Sample) -> np.ndarray:
+    stayed = last_occupation(panel, panel.choices) == panel.outcome + 1
+    return np.where(rows.first, "first record", np.where(stayed, "stayer", "mover"))
+
+
+def _decades(panel: CareerPanel, rows: Sample) -> np.ndarray:
+    try:
+        times = panel.times.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"by='decade' needs times that are years; {panel.roles.time!r} is not.") from error
+    return np.array([f"{10 * int(time // 10)}s" for time in times])
+
+
+# Words that `by` understands beside columns.
+_WORDS: dict[str, Callable[[CareerPanel, Sample], np.ndarray]] = {
+    "history": _histories,
+    "move": _moves,
+    "decade": _decades,
+}

@@ -186,6 +186,11 @@ class CAREER(Estimator):
         """("preset",) where it is chosen by the number of transitions."""
         return ("preset",) if self.preset == "auto" and self.start is None else ()
 
+    @property
+    def stochastic(self) -> bool:
+        """Training begins at random weights and takes persons in random order."""
+        return True
+
     def sizes(self, transitions: int) -> Preset:
         """Sizes and training for a sample of some size.
 

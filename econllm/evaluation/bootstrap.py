@@ -11,12 +11,16 @@ import numpy as np
 import pandas as pd
 
 from econllm.base import Estimator, Results
-from econllm.errors import DataError, OptionError, check_option
+from econllm.errors import DataError, OptionError, check_number, check_option, listing
+from econllm.evaluation.components import Components, components
 from econllm.options import Seed, child_seed
 from econllm.panel import CareerPanel
 from econllm.resampling import Draws, check_replications, fingerprint, person_weights, run_replications
-from econllm.sample import Data
+from econllm.sample import Data, column_of
 from econllm.tables import Column, Row, Table
+
+# What is drawn unless a column is named.
+PERSONS = "persons"
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Bootstrap:
     ----------
     models : tuple of str
         Names of the models.
-    scores : numpy.ndarray of float64, shape (replications, models, test persons)
+    scores : numpy.ndarray of float64, shape (replications, seeds, models, test persons)
         Sum of the log probabilities of each test person's outcomes, in nats.
     counts : numpy.ndarray, shape (test persons,)
         Transitions of each test person.
@@ -39,6 +43,8 @@ class Bootstrap:
         Rows and persons of the training sample.
     draws : str
         How persons were drawn.
+    resample : str
+        What was drawn: "persons", or the column whose values were.
     held : tuple of str
         Tuning parameters that were chosen once and held fixed, in words.
 
@@ -57,56 +63,96 @@ class Bootstrap:
     specifications: tuple[str, ...]
     train: tuple[int, int]
     draws: str
+    resample: str
     held: tuple[str, ...]
 
     @property
     def replications(self) -> int:
-        """Number of replications."""
+        """Number of weighted training samples."""
         return len(self.scores)
 
     @property
+    def seeds(self) -> int:
+        """Number of fits of every stochastic model on each of them."""
+        return int(self.scores.shape[1])
+
+    @property
     def mean_scores(self) -> pd.DataFrame:
-        """Mean log score of the test rows, in nats: one row per replication, one column per model."""
-        return pd.DataFrame(self.scores.sum(axis=2) / self.counts.sum(), columns=pd.Index(self.models, name="model"))
+        """Mean log score of the test rows, in nats: one row per replication and seed, one column per model."""
+        means = self.scores.sum(axis=3) / self.counts.sum()
+        index = pd.MultiIndex.from_product([range(self.replications), range(self.seeds)], names=["replication", "seed"])
+        return pd.DataFrame(means.reshape(-1, len(self.models)), index, pd.Index(self.models, name="model"))
 
     @property
     def perplexity(self) -> pd.DataFrame:
-        """Test perplexity: one row per replication, one column per model."""
-        scores = self.mean_scores
-        return pd.DataFrame(np.exp(-scores.to_numpy()), columns=scores.columns)
+        """Test perplexity: one row per replication and seed, one column per model."""
+        return np.exp(-self.mean_scores)
 
-    @property
-    def std_errors(self) -> pd.Series:
-        """Standard deviation of the perplexity over replications: the part due to the training sample."""
-        return self.perplexity.std(ddof=1).rename("std_errors")
+    def components(self, reference: str | None = None, *, persons: np.ndarray | None = None) -> dict[str, Components]:
+        """Variances of every model's mean log score over training samples and over seeds.
 
-    def difference_std_errors(self, reference: str) -> pd.Series:
-        """Standard deviation, over replications, of the difference in mean log score to a reference model.
+        Parameters
+        ----------
+        reference : str, optional
+            Variances of the differences to this model instead.
+        persons : numpy.ndarray, shape (test persons,), optional
+            Weights of the test persons, such as survey weights, or zero and one for a group of them.
+
+        Returns
+        -------
+        dict of str to Components
 
         Raises
         ------
         OptionError
-            If there is no such model.
+            If there is no such model, or the weights are not one per test person.
         """
-        check_option("reference", reference, self.models)
-        scores = self.mean_scores
-        return scores.sub(scores[reference], axis=0).std(ddof=1).rename("std_errors")
+        weights = np.ones(len(self.counts)) if persons is None else np.asarray(persons, dtype=np.float64)
+        if weights.shape != self.counts.shape:
+            raise OptionError(f"persons has shape {weights.shape}; the bootstrap has {len(self.counts)} test persons.")
+        # Persons of weight zero are not there: with infinite scores they would leave nothing but nan.
+        kept = weights > 0
+        scores = self.scores[..., kept] * weights[kept]
+        if reference is not None:
+            check_option("reference", reference, self.models)
+            with np.errstate(invalid="ignore"):
+                scores = scores - scores[:, :, [self.models.index(reference)]]
+        counts = self.counts[kept] * weights[kept]
+        return {name: components(scores[:, :, m], counts) for m, name in enumerate(self.models)}
 
     def summary(self) -> Table:
-        """Perplexity over replications, model by model."""
+        """Perplexity over replications, and the standard errors due to training sample and seed, model by model."""
         p = self.perplexity
-        rows = [Row(name, [p[name].mean(), p[name].std(ddof=1), p[name].min(), p[name].max()]) for name in self.models]
-        columns = [Column(c, ".3f") for c in ("mean", "std. dev.", "min", "max")]
+        rows = []
+        for name, part in self.components().items():
+            level = p[name].mean()
+            errors = [level * np.sqrt(v) if not np.isnan(v) else None for v in (part.training, part.seed)]
+            rows.append(Row(name, [level, *errors, p[name].min(), p[name].max()]))
+        columns = [Column(c, ".3f") for c in ("mean", "SE, training", "SE, seed", "min", "max")]
+        fits = "" if self.seeds == 1 else f", {self.seeds} seeds each"
         notes = [
-            f"{self.replications} replications, {self.draws} weights on training persons; test sample fixed. The "
-            "standard deviation is the part of a perplexity's variation that is due to the training sample; the mean "
-            "is not an estimate of the perplexity, for a reweighted sample carries less information.",
+            f"{self.replications} replications{fits}, {self.draws} weights on training {of_what(self.resample)}; test "
+            "sample fixed. The mean is not an estimate of the perplexity, for a reweighted sample carries less "
+            "information.",
+            *seed_note(self.seeds),
             *self.held,
         ]
         return Table(columns, rows, title="Bootstrap over training persons", header="model", notes=notes)
 
     def __str__(self) -> str:
         return str(self.summary())
+
+
+def seed_note(seeds: int) -> list[str]:
+    """What a reader must know of the seed's part where every replication had one seed."""
+    if seeds > 1:
+        return []
+    return ["One seed per replication: what is due to the training sample includes what is due to the seed."]
+
+
+def of_what(resample: str) -> str:
+    """What weights were drawn for, in words."""
+    return "persons" if resample == PERSONS else f"groups of persons of the same {resample!r}"
 
 
 @dataclass(frozen=True)
@@ -118,23 +164,38 @@ class _Task:
     test: CareerPanel
     validation: CareerPanel | None
     draws: Draws
+    seeds: int
+    units: pd.Series
+    resample_validation: bool
 
     def __call__(self, seed: np.random.SeedSequence) -> np.ndarray:
         # Children by number, so that the draw of persons does not change when a model is added.
-        for_weights, *for_fits = (child_seed(seed, i) for i in range(len(self.models) + 1))
-        weights = person_weights(np.unique(self.train.origin_ids), for_weights, self.draws)
+        for_weights, for_validation, *for_fits = (child_seed(seed, i) for i in range(len(self.models) + 2))
+        drawn = person_weights(np.unique(self.units), for_weights, self.draws)
+        weights = pd.Series(drawn.loc[self.units].to_numpy(), index=self.units.index)
+        validation = self.validation
+        if validation is not None and self.resample_validation:
+            validation = validation.resample(for_validation)
         group = np.unique(self.test.origin_ids, return_inverse=True)[1]
-        out = np.empty((len(self.models), group.max() + 1))
-        for m, (model, fit_seed) in enumerate(zip(self.models, for_fits, strict=True)):
-            fitted = model.fit(self.train, validation=self.validation, weights=weights, seed=fit_seed)
-            scores = fitted.log_likelihood(self.test).to_numpy()
-            if len(scores) != len(group):
-                raise DataError(
-                    f"{model!r} predicts {len(scores)} of {len(group)} test rows; drop rows with missing values "
-                    "before the panel is made."
-                )
-            out[m] = np.bincount(group, scores)
+        out = np.empty((self.seeds, len(self.models), group.max() + 1))
+        for m, (model, root) in enumerate(zip(self.models, for_fits, strict=True)):
+            for r in range(self.seeds):
+                if r and not model.stochastic:
+                    out[r, m] = out[0, m]
+                    continue
+                fitted = model.fit(self.train, validation=validation, weights=weights, seed=child_seed(root, r))
+                out[r, m] = np.bincount(group, _scores(model, fitted, self.test))
         return out
+
+
+def _scores(model: Estimator, fitted: Results, test: CareerPanel) -> np.ndarray:
+    scores = fitted.log_likelihood(test).to_numpy()
+    if len(scores) != len(test):
+        raise DataError(
+            f"{model!r} predicts {len(scores)} of {len(test)} test rows; drop rows with missing values before the "
+            "panel is made."
+        )
+    return scores
 
 
 def bootstrap(
@@ -144,6 +205,9 @@ def bootstrap(
     *,
     validation: CareerPanel | None = None,
     replications: int = 100,
+    seeds: int = 1,
+    resample: str = PERSONS,
+    resample_validation: bool = False,
     draws: Draws = "exponential",
     reselect: bool = False,
     n_jobs: int | None = None,
@@ -161,12 +225,22 @@ def bootstrap(
     validation : CareerPanel, optional
         Passed to every fit.
     replications : int
-        Number of refits of every model.
+        Number of weighted training samples.
+    seeds : int
+        Fits of every stochastic model on each of them, from different seeds. Two or more tell what is due to the order
+        of the examples and to initial values from what is due to the training sample; models without any chance in
+        their training are fitted once.
+    resample : str
+        "persons", or a column that does not vary within persons, such as the household: persons with the same value
+        then have the same weight.
+    resample_validation : bool
+        Draw the validation persons anew, with replacement, in every replication; by default they are fixed.
     draws : {"exponential", "multinomial"}
         Weights of the persons, see :func:`econllm.resampling.person_weights`.
     reselect : bool
         Choose tuning parameters (alpha, smoothing) anew in every replication. By default they are chosen once, on the
-        whole training sample, and held fixed, which the result says.
+        whole training sample, and held fixed, which the result says ("conditional on"). Principal components of
+        `embed` are part of a fit and found anew in both cases.
     n_jobs : int, optional
         Workers, through joblib; None honours ``joblib.parallel_config``.
     seed : int, SeedSequence or Generator
@@ -183,15 +257,21 @@ def bootstrap(
     DataError
         If `train` or `test` is no CareerPanel, or a model leaves out test rows.
     OptionError
-        Without models; see also :func:`econllm.resampling.run_replications`.
+        Without models, or where `resample` varies within a person; see also
+        :func:`econllm.resampling.run_replications`.
+
+    Notes
+    -----
+    Athey et al. (arXiv 2406.17972) resample the training persons. Only sums of log probabilities by test person are
+    kept. ``with joblib.parallel_config(backend="dask")`` (or "ray") around the call runs replications on a cluster.
 
     Examples
     --------
     >>> from econllm.datasets import simulate_careers
     >>> from econllm.empirical import Empirical
     >>> train, test = simulate_careers(60, 3, seed=1).split([0.5, 0.5])
-    >>> bootstrap({"add one": Empirical()}, train, test, replications=3).std_errors.shape
-    (1,)
+    >>> bootstrap({"add one": Empirical()}, train, test, replications=3).perplexity.shape
+    (3, 1)
     """
     for name, data in (("train", train), ("test", test)):
         if not isinstance(data, CareerPanel):
@@ -201,6 +281,9 @@ def bootstrap(
     check_models(models)
     check_option("draws", draws, ["exponential", "multinomial"])
     check_option("reselect", reselect, [True, False])
+    check_option("resample_validation", resample_validation, [True, False])
+    check_number("seeds", seeds, minimum=1, integer=True)
+    units = _units(train, resample)
     check_replications(replications, seed, n_jobs, folder)
     names = tuple(str(name) for name in models)
     specs, held = [], []
@@ -209,17 +292,37 @@ def bootstrap(
         specs.append(spec)
         if words:
             held.append(f"{name}: conditional on {words}.")
-    task = _Task(tuple(specs), train, test, validation, draws)
+    task = _Task(tuple(specs), train, test, validation, draws, seeds, units, resample_validation)
     description = {
         "models": {name: repr(spec) for name, spec in zip(names, specs, strict=True)},
         "draws": draws,
+        "seeds": seeds,
+        "resample": resample,
+        "resample_validation": resample_validation,
         "data": [panel_digest(data) for data in (train, test, *([validation] if validation is not None else []))],
     }
     scores = run_replications(task, replications, seed, n_jobs=n_jobs, folder=folder, description=description)
     counts = np.unique(test.origin_ids, return_counts=True)[1]
     size = len(train), len(np.unique(train.origin_ids))
     texts = tuple(repr(spec) for spec in specs)
-    return Bootstrap(names, scores, counts, panel_digest(test), texts, size, draws, tuple(held))
+    return Bootstrap(names, scores, counts, panel_digest(test), texts, size, draws, resample, tuple(held))
+
+
+def _units(train: CareerPanel, resample: str) -> pd.Series:
+    """What every training person is drawn with: the person, or the value of a column; indexed by person."""
+    persons = pd.Index(train.origin_ids)
+    if resample == PERSONS:
+        return pd.Series(np.unique(persons), index=np.unique(persons))
+    values = column_of(train, resample, "resample").set_axis(persons)
+    if values.isna().any():
+        raise DataError(f"resample column {resample!r} is missing in {int(values.isna().sum())} training rows.")
+    varying = persons[values != values.groupby(level=0).transform("first")].unique()
+    if len(varying):
+        raise OptionError(
+            f"resample={resample!r} varies within {len(varying)} persons, first {listing(varying, 3)}; give a column "
+            "that is the same in all records of a person, such as the household."
+        )
+    return values.groupby(level=0).first()
 
 
 def check_models(models: Mapping[str, object]) -> None:

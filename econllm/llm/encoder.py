@@ -135,6 +135,11 @@ class EncoderClassifier(Estimator):
         return self.training or (_HEAD_ALONE if self.frozen == "all" else _WHOLE)
 
     @property
+    def stochastic(self) -> bool:
+        """Training takes texts in random order."""
+        return True
+
+    @property
     def outcome(self) -> str | None:
         """Outcome column of a data frame; None for panels, which know their own."""
         return None if self.formula is None else parse_formula(self.formula)[0]

@@ -171,6 +171,11 @@ class LLM(Estimator):
         return ("temperature",) if self.temperature == "validation" else ()
 
     @property
+    def stochastic(self) -> bool:
+        """Where it is trained, or draws examples for a prompt."""
+        return self.tuning is not None or self.prompt is not None
+
+    @property
     def outcome(self) -> str | None:
         """Outcome column of a data frame; None for panels, which know their own."""
         return None if self.formula is None else parse_formula(self.formula)[0]

@@ -1,8 +1,9 @@
+import joblib
 import numpy as np
 import pytest
 
 import econllm as el
-from econllm.errors import DataError, OptionError
+from econllm.errors import DataError, MissingColumnError, OptionError
 from econllm.options import child_seed
 from econllm.resampling import person_weights
 
@@ -29,16 +30,117 @@ def test_scores_are_those_of_refits_on_weighted_persons(boot, parts):
     weights = person_weights(train.persons, child_seed(seed, 0))
     refit = el.Empirical().fit(train, weights=weights)
     expected = refit.log_likelihood(test).groupby(test.person_ids).sum()
-    assert np.allclose(boot.scores[2, 0], expected, atol=1e-12)
-    assert boot.perplexity.loc[2, "Empirical"] == pytest.approx(refit.perplexity(test).value, rel=1e-12)
+    assert boot.scores.shape == (6, 1, 2, 45)
+    assert np.allclose(boot.scores[2, 0, 0], expected, atol=1e-12)
+    assert boot.perplexity.loc[(2, 0), "Empirical"] == pytest.approx(refit.perplexity(test).value, rel=1e-12)
     assert boot.counts.tolist() == test.to_frame().groupby("person").size().tolist()
 
 
-def test_standard_errors_are_standard_deviations_over_replications(boot):
-    assert boot.std_errors["MNL"] == pytest.approx(boot.perplexity["MNL"].std(ddof=1))
-    gap = boot.mean_scores["MNL"] - boot.mean_scores["Empirical"]
-    assert boot.difference_std_errors("Empirical")["MNL"] == pytest.approx(gap.std(ddof=1))
-    assert boot.difference_std_errors("Empirical")["Empirical"] == 0
+def test_components_are_variances_over_replications_less_what_suits_the_test_persons(boot):
+    means = boot.scores[:, 0].sum(axis=2) / boot.counts.sum()
+    parts = (boot.scores[:, 0] - means[..., None] * boot.counts) / boot.counts.sum()
+    persons = len(boot.counts)
+    crossed = ((parts - parts.mean(axis=0)) ** 2).sum(axis=(0, 2)) / 5 * persons / (persons - 1)
+    expected = means.var(axis=0, ddof=1) - crossed
+    found = boot.components()
+    for m, name in enumerate(boot.models):
+        assert found[name].training == pytest.approx(max(expected[m], 0), abs=1e-15)
+        assert np.isnan(found[name].seed)
+    assert boot.components("Empirical")["Empirical"].training == 0
+    with pytest.raises(OptionError, match="Did you mean 'MNL'"):
+        boot.components("MNl")
+    with pytest.raises(OptionError, match="has 45 test persons"):
+        boot.components(persons=np.ones(3))
+
+
+def test_a_group_of_test_persons_is_a_test_sample_of_its_own(parts):
+    train, _, test = parts
+    group = test.persons[::2]
+    all_of_them = el.bootstrap(MODELS, train, test, replications=4, seed=3)
+    some = el.bootstrap(MODELS, train, test.subset(group), replications=4, seed=3)
+    weights = np.isin(test.persons, group).astype(float)
+    found, expected = all_of_them.components("MNL", persons=weights), some.components("MNL")
+    assert found["Empirical"].training == pytest.approx(expected["Empirical"].training, rel=1e-9)
+
+
+class Noisy(el.Empirical):
+    """Its smoothing is drawn anew in every fit, as if training left it to chance; counts its fits."""
+
+    fits = 0
+
+    @property
+    def stochastic(self):
+        return True
+
+    def fit(self, data, *, seed=None, **options):
+        Noisy.fits += 1
+        smoothing = float(np.random.default_rng(seed).uniform(0.1, 5))
+        return el.Empirical(smoothing=smoothing).fit(data, **options)
+
+
+def test_seeds_are_nested_in_replications(parts):
+    train, _, test = parts
+    Noisy.fits = 0
+    boot = el.bootstrap({"E": el.Empirical(), "N": Noisy()}, train, test, replications=5, seeds=3, seed=2)
+    assert Noisy.fits == 15
+    assert boot.scores.shape == (5, 3, 2, 45)
+    assert (boot.scores[:, :, 0] == boot.scores[:, :1, 0]).all()
+    found = boot.components()
+    assert found["E"].seed == 0
+    assert found["N"].seed > 0
+    one = el.bootstrap({"E": el.Empirical(), "N": Noisy()}, train, test, replications=5, seeds=1, seed=2)
+    assert np.array_equal(one.scores, boot.scores[:, :1])
+    assert "includes what is due to the seed" in " ".join(str(one).split())
+    assert "3 seeds each" in str(boot)
+
+
+def test_households_are_drawn_whole():
+    df = el.datasets.simulate_careers(60, 3, seed=4).to_frame()
+    df["household"] = df["person"] // 2
+    panel = el.CareerPanel(df, "person", "year", "occupation", static=["household"], dynamic=["educ"])
+    train, test = panel.split([0.6, 0.4], seed=0)
+    boot = el.bootstrap({"E": el.Empirical()}, train, test, replications=3, resample="household", seed=1)
+    homes = train.to_frame().groupby("person")["household"].first()
+    drawn = person_weights(np.unique(homes), child_seed(child_seed(np.random.SeedSequence(1), 0), 0))
+    refit = el.Empirical().fit(train, weights=homes.map(drawn))
+    assert boot.scores[0, 0, 0].sum() == pytest.approx(refit.log_likelihood(test).sum(), abs=1e-9)
+    assert "same 'household'" in " ".join(str(boot).split())
+    with pytest.raises(OptionError, match="resample='educ' varies within 15 persons"):
+        el.bootstrap({"E": el.Empirical()}, train, test, replications=2, resample="educ")
+    with pytest.raises(MissingColumnError, match="Did you mean 'household'"):
+        el.bootstrap({"E": el.Empirical()}, train, test, replications=2, resample="households")
+
+
+def test_validation_persons_are_fixed_or_drawn(parts):
+    train, valid, test = parts
+    arguments = {"validation": valid, "replications": 4, "seed": 1, "reselect": True}
+    fixed = el.bootstrap({"E": el.Empirical(smoothing="validation")}, train, test, **arguments)
+    drawn = el.bootstrap(
+        {"E": el.Empirical(smoothing="validation")}, train, test, resample_validation=True, **arguments
+    )
+    assert not np.array_equal(fixed.scores, drawn.scores)
+
+
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
+def test_other_backends_give_the_same_numbers(boot, parts, backend, tmp_path):
+    train, valid, test = parts
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        again = el.bootstrap(MODELS, train, test, validation=valid, replications=6, seed=1, folder=tmp_path / "b")
+    assert np.array_equal(again.scores, boot.scores)
+    assert len(list((tmp_path / "b").glob("*.npy"))) == 6
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_gives_the_same_numbers(boot, parts):
+    distributed = pytest.importorskip("distributed")
+    train, valid, test = parts
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config(backend="dask"),
+    ):
+        again = el.bootstrap(MODELS, train, test, validation=valid, replications=6, seed=1)
+    assert np.array_equal(again.scores, boot.scores)
 
 
 def test_numbers_do_not_depend_on_workers(boot, parts):
@@ -50,7 +152,7 @@ def test_numbers_do_not_depend_on_workers(boot, parts):
 def test_adding_a_model_does_not_change_the_draws_of_persons(boot, parts):
     train, valid, test = parts
     alone = el.bootstrap({"Empirical": el.Empirical()}, train, test, validation=valid, replications=6, seed=1)
-    assert np.array_equal(alone.scores[:, 0], boot.scores[:, 0])
+    assert np.array_equal(alone.scores[:, :, 0], boot.scores[:, :, 0])
 
 
 def test_a_folder_is_resumed_and_holds_no_texts_of_the_data(boot, parts, tmp_path):
@@ -78,25 +180,60 @@ def test_tuning_parameters_are_held_and_named_unless_they_are_reselected(parts):
     assert not np.array_equal(anew.scores, held.scores)
 
 
-def test_comparison_carries_the_bootstrap_standard_error(boot, parts):
+def test_comparison_carries_what_is_due_to_training(boot, parts):
     train, _, test = parts
     fitted = {name: model.fit(train) for name, model in MODELS.items()}
     table = el.compare(fitted, test, bootstrap=boot)
-    assert table.frame["bootstrap_std_error"].to_dict() == pytest.approx(boot.std_errors.to_dict())
-    gap = table.frame["bootstrap_difference_std_error"].to_dict()
-    assert gap == pytest.approx(boot.difference_std_errors("Empirical").to_dict())
-    assert str(table).count("SE, training") == 3  # a line per model and a note
+    row, part = table.frame.loc["MNL"], boot.components()["MNL"]
+    assert row["training_std_error"] == pytest.approx(row["perplexity"] * np.sqrt(part.training))
+    assert np.isnan(row["seed_std_error"])
+    total = row["training_std_error"] ** 2 + row["std_error"] ** 2
+    assert row["procedure_std_error"] ** 2 == pytest.approx(total)
+    assert row["procedure_lower"] < row["lower"] < row["perplexity"] < row["procedure_upper"]
+    gap = boot.components("Empirical")["MNL"].training + row["difference_std_error"] ** 2
+    assert row["difference_procedure_std_error"] ** 2 == pytest.approx(gap)
+    assert str(table).count("this procedure") == 2  # a line per model
+    sources = table.decomposition().to_frame()
+    assert sources.columns.get_level_values(1)[1:].tolist() == [
+        "training sample",
+        "training order, initialisation",
+        "test sample",
+        "this fitted model",
+        "this procedure",
+    ]
+    assert sources.iloc[:, 2].isna().all()  # one seed: blank, not zero
     with pytest.raises(DataError, match="another test sample"):
         el.compare(fitted, train, bootstrap=boot)
-    with pytest.raises(OptionError, match="leave out by="):
-        el.compare(fitted, test, bootstrap=boot, by="sex")
-    with pytest.raises(OptionError, match="lacks the model 'other'"):
+    with pytest.raises(OptionError, match="vary within persons"):
+        el.compare(fitted, test, bootstrap=boot, by="history")
+    with pytest.raises(OptionError, match="none of these models; it has Empirical, MNL"):
         el.compare({"other": fitted["MNL"]}, test, bootstrap=boot)
+    partly = el.compare(fitted | {"other": fitted["MNL"]}, test, bootstrap=boot)
+    assert partly.frame.loc["Empirical", "procedure_std_error"] == table.frame.loc["Empirical", "procedure_std_error"]
+    assert np.isnan(partly.frame.loc["other", "procedure_std_error"])
+    assert str(partly).count("this procedure") == 2
+    assert "Not refitted: other." in " ".join(str(partly).split())
+    apart = el.compare(fitted | {"other": fitted["MNL"]}, test, bootstrap=boot, reference="other")
+    assert "difference_procedure_std_error" not in apart.frame
+    assert "Difference" in str(apart.decomposition())
     with pytest.raises(OptionError, match=r"refitted another model under the name 'MNL': MNLogit\("):
         el.compare({"MNL": fitted["Empirical"]}, test, bootstrap=boot)
     half = train.subset(train.persons[:30])
     with pytest.raises(DataError, match="use the same training sample"):
         el.compare({"Empirical": el.Empirical().fit(half)}, test, bootstrap=boot, reference="Empirical")
+    with pytest.raises(OptionError, match=r"give compare\(\.\.\., bootstrap="):
+        el.compare(fitted, test).decomposition()
+
+
+def test_groups_of_persons_have_their_own_components(boot, parts):
+    train, _, test = parts
+    fitted = {name: model.fit(train) for name, model in MODELS.items()}
+    frame = el.compare(fitted, test, bootstrap=boot, by="sex").frame
+    for sex, rows in test.to_frame().groupby("sex"):
+        persons = np.isin(test.persons, rows["person"].unique()).astype(float)
+        part = boot.components(persons=persons)["MNL"].training
+        row = frame.loc[(sex, "MNL")]
+        assert row["training_std_error"] == pytest.approx(row["perplexity"] * np.sqrt(part), abs=1e-12)
 
 
 def test_exponential_weights_lose_no_rare_outcome(parts):
@@ -133,6 +270,8 @@ class Counted(el.Empirical):
         ({"draws": "bernoulli"}, "draws='bernoulli' is not an option"),
         ({"replications": 1}, "replications=1"),
         ({"seed": "a"}, "seed='a' is not a seed"),
+        ({"seeds": 0}, "seeds=0"),
+        ({"resample_validation": "yes"}, "resample_validation='yes'"),
         ({"n_jobs": 0}, "n_jobs=0 leaves nobody"),
         ({"reselect": "yes"}, "reselect='yes' is not an option"),
         ({"folder": __file__}, "is a file"),
@@ -165,5 +304,6 @@ def test_standard_error_against_the_variation_over_training_samples(shift, lowes
         return el.datasets.simulate_careers(120, 4, seed=seed)
 
     truth = np.std([model.fit(sample(s)).perplexity(test).value for s in range(300)], ddof=1)
-    found = [el.bootstrap({"E": model}, sample(s), test, replications=60).std_errors["E"] for s in range(16)]
-    assert lowest < np.sqrt(np.mean(np.square(found))) / truth < highest
+    boots = [el.bootstrap({"E": model}, sample(s), test, replications=60) for s in range(16)]
+    found = [boot.components()["E"].training * boot.perplexity["E"].mean() ** 2 for boot in boots]
+    assert lowest < np.sqrt(np.mean(found)) / truth < highest

@@ -6,6 +6,7 @@ from scipy import stats
 
 import econllm as el
 from econllm.errors import DataError, OptionError
+from econllm.evaluation.multiple import holm
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,9 @@ def test_every_export_is_written(fitted, parts, tmp_path):
     table.to_html(tmp_path / "t.html")
     table.to_markdown(tmp_path / "t.md")
     table.plot(tmp_path / "t.png")
+    table.to_word(tmp_path / "t.docx")
+    assert (tmp_path / "t.docx").stat().st_size > 10_000
+    assert "siunitx" in table.to_latex(siunitx=True, landscape=True)
     assert "threeparttable" in (tmp_path / "t.tex").read_text()
     assert "<table" in (tmp_path / "t.html").read_text()
     assert "| MNL" in (tmp_path / "t.md").read_text()
@@ -140,7 +144,7 @@ def test_data_frames_are_compared_row_by_row():
     fits = {"constant": el.MNLogit("y ~ 1").fit(df), "x": el.MNLogit("y ~ x").fit(df)}
     table = el.compare(fits, df)
     text = " ".join(str(table).split())
-    assert "Test sample: 90 rows; 3 outcomes. SE, test: for independent rows" in text
+    assert "Test sample: 90 rows; 3 outcomes. Standard errors in parentheses. This fitted model: for independent rows" in text
     assert "history" not in text
     assert "person" not in text
     assert table.frame.loc["x", "difference"] > 0
@@ -186,3 +190,132 @@ def test_size_of_the_paired_test_when_models_are_equally_good():
         rejected += mean_score(gap, person).pvalue < 0.05
     # Two Monte Carlo standard errors are one point at this number of draws.
     assert 0.035 < rejected / draws < 0.065
+
+
+@pytest.fixture(scope="module")
+def several(parts):
+    train, valid, _ = parts
+    models = {
+        "Empirical": el.Empirical(),
+        "Two": el.Empirical(order=2),
+        "Printed": el.Empirical(normalization="printed"),
+        "MNL": el.MNLogit("occupation ~ lag(occupation) + educ", penalty="l2", alpha=1e-3),
+    }
+    return {name: model.fit(train, validation=valid) for name, model in models.items()}
+
+
+def test_p_values_are_adjusted_for_the_number_of_models_and_groups(several, parts):
+    test = parts[2]
+    frame = el.compare(several, test, by="married").frame
+    tested = frame.index.get_level_values("model").isin(["Two", "MNL"])
+    assert np.allclose(frame["p_adjusted"][tested], holm(frame["p_value"][tested].to_numpy()))
+    assert frame["p_adjusted"][~tested].isna().all()  # the reference, and the improper model
+    sharper = el.compare(several, test, by="married", adjust="romano-wolf").frame
+    assert (sharper["p_adjusted"][tested] <= frame["p_adjusted"][tested] + 0.02).all()
+    plain = el.compare(several, test, adjust=None)
+    assert plain.frame.loc["MNL", "p_adjusted"] == plain.frame.loc["MNL", "p_value"]
+    assert "method of" not in str(plain)
+    assert "the method of Romano and Wolf" in " ".join(str(el.compare(several, test, adjust="romano-wolf")).split())
+
+
+def test_romano_wolf_is_a_test_of_the_differences_to_the_reference(several, parts):
+    """With one model to compare, the draws give the p-value of the paired test."""
+    two = {name: several[name] for name in ("Empirical", "MNL")}
+    frame = el.compare(two, parts[2], adjust="romano-wolf", draws=20_000).frame
+    assert frame.loc["MNL", "p_adjusted"] == pytest.approx(frame.loc["MNL", "p_value"], abs=0.015)
+
+
+def test_the_best_set_leaves_out_improper_models(several, parts):
+    frame = el.compare(several, parts[2]).frame
+    assert np.isnan(frame.loc["Printed", "set_p_value"])
+    best = frame["perplexity"][frame["rank"] == 1].index[0]
+    assert frame.loc[best, "set_p_value"] == 1
+    assert frame["set_p_value"].dropna().between(0, 1).all()
+
+
+def test_pairs_are_mirrored_and_tested_as_a_family(several, parts):
+    table = el.compare(several, parts[2])
+    pairs = table.pairs
+    assert len(pairs) == 6  # three models that may be compared
+    forth, back = pairs.loc[("Two", "MNL")], pairs.loc[("MNL", "Two")]
+    assert forth["difference"] == -back["difference"]
+    assert forth["p_adjusted"] == back["p_adjusted"]
+    once = [("Empirical", "Two"), ("Empirical", "MNL"), ("MNL", "Two")]
+    assert np.allclose(pairs.loc[once, "p_adjusted"], holm(pairs.loc[once, "p_value"].to_numpy()))
+    assert table.frame.loc["MNL", "difference"] == pairs.loc[("MNL", "Empirical"), "difference"]
+    cells = table.wins().to_frame()
+    for (a, b), pair in pairs.iterrows():
+        word = "tie" if pair["p_adjusted"] >= 0.05 else "win" if pair["difference"] > 0 else "lose"
+        assert cells.loc[a, b].endswith(word)
+    assert el.compare(several, parts[2], by="married").wins().body[0].title == "married: 0"
+
+
+def test_validation_rows_pick_a_model(several, parts):
+    _, valid, test = parts
+    table = el.compare(several, test, validation=valid)
+    f = table.frame
+    assert f.loc["Two", "validation"] == pytest.approx(several["Two"].perplexity(valid).value)
+    best = f["validation"].drop("Printed").idxmin()
+    assert f["picked"].tolist() == [name == best for name in f.index]
+    assert f"Validation rows pick {best}" in " ".join(str(table).split())
+    assert not el.compare(several, test).frame["picked"].any()
+
+
+def test_survey_weights_beside_unweighted_numbers():
+    df = el.datasets.simulate_careers(80, 4, seed=5).to_frame()
+    df["w"] = 1.0 + df["person"] % 3
+    panel = el.CareerPanel(df, "person", "year", "occupation", dynamic=["educ"], weights="w")
+    train, test = panel.split([0.6, 0.4], seed=0)
+    fitted = {"E": el.Empirical().fit(train), "T": el.Empirical(order=2).fit(train)}
+    both = el.compare(fitted, test, weights="both").frame
+    plain, weighted = el.compare(fitted, test).frame, el.compare(fitted, test, weights=True).frame
+    assert both["perplexity"].equals(plain["perplexity"])
+    assert both["weighted"].to_numpy() == pytest.approx(weighted["perplexity"].to_numpy(), rel=1e-12)
+    assert both["weighted_std_error"].to_numpy() == pytest.approx(weighted["std_error"].to_numpy(), rel=1e-12)
+    assert "Survey-" in str(el.compare(fitted, test, weights="both"))
+    boot = el.bootstrap({"E": el.Empirical(), "T": el.Empirical(order=2)}, train, test, replications=3)
+    persons = test.to_frame().groupby("person")["w"].first().to_numpy()
+    expected = np.sqrt(boot.components("E", persons=persons)["T"].training)
+    found = el.compare(fitted, test, weights=True, bootstrap=boot).frame.loc["T", "difference_training_std_error"]
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_words_of_careers_define_groups(several, parts):
+    test = parts[2]
+    frame = el.compare({"E": several["Empirical"]}, test, by="move").frame
+    df = test.to_frame()
+    last = df.groupby("nr")["occupation"].shift()
+    scores = several["Empirical"].log_likelihood(test)
+    stays = np.exp(-scores[last == df["occupation"]].mean())
+    assert frame.loc[("stayer", "E"), "perplexity"] == pytest.approx(stays)
+    assert set(frame.index.get_level_values(0)) == {"first record", "stayer", "mover"}
+    decades = el.compare({"E": several["Empirical"]}, test, by="decade").frame
+    assert decades.index.get_level_values(0).tolist() == ["1980s"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"adjust": "bonferroni"}, "adjust='bonferroni' is not an option"),
+        ({"weights": "all"}, "weights='all' is not an option"),
+        ({"draws": 10}, "draws=10"),
+        ({"seed": "a"}, "seed='a' is not a seed"),
+    ],
+)
+def test_options_are_checked(fitted, parts, options, message):
+    with pytest.raises(OptionError, match=message):
+        el.compare(fitted, parts[2], **options)
+
+
+def test_figures_of_the_sources_are_drawn(several, parts, tmp_path):
+    train, _, test = parts
+    models = {"Empirical": el.Empirical(), "Two": el.Empirical(order=2)}
+    boot = el.bootstrap(models, train, test, replications=4, seeds=2)
+    table = el.compare({name: several[name] for name in models}, test, bootstrap=boot)
+    table.plot_decomposition(tmp_path / "d.png")
+    assert matplotlib.image.imread(tmp_path / "d.png").std() > 0.02
+    table.plot_decomposition(tmp_path / "p.svg", of="perplexity")
+    with pytest.raises(OptionError, match="of='score' is not an option"):
+        table.plot_decomposition(of="score")
+    with pytest.raises(OptionError, match="plot_decomposition needs refits"):
+        el.compare(several, test).plot_decomposition()
