@@ -83,6 +83,10 @@ class TruncationWarning(EconLLMWarning):
     """Texts were longer than a model reads."""
 
 
+class SampleWarning(EconLLMWarning):
+    """Persons or rows of a file were left out."""
+
+
 class InfiniteScoreWarning(EconLLMWarning):
     """Some observed outcomes have probability zero, so a perplexity is infinite."""
 

@@ -4,6 +4,7 @@ from econllm.datasets.career_text import read_career_text, write_career_text
 from econllm.datasets.long import from_long
 from econllm.datasets.occ1990dd import load_occ1990dd
 from econllm.datasets.oracle import Oracle, OracleResults
+from econllm.datasets.person_years import read_person_years
 from econllm.datasets.readers import nls_missing, read_stata
 from econllm.datasets.simulate import simulate_careers
 from econllm.datasets.spells import from_spells
@@ -19,6 +20,7 @@ __all__ = [
     "load_wage_panel",
     "nls_missing",
     "read_career_text",
+    "read_person_years",
     "read_stata",
     "simulate_careers",
     "write_career_text",

@@ -141,9 +141,9 @@ def write_career_text(panel: CareerPanel, folder: str | PathLike[str], split: st
     Notes
     -----
     Missing values are written as ``<unk>``, the word that the public code reserves for unknown ones. Records that only
-    serve as history (after :meth:`CareerPanel.split_time`) are written like all others, as the public code wants them
-    to test forecasts. Not written, for the format has no place for them: identifiers of persons (the order of lines is
-    the panel's), titles, lagged columns, weights, and columns by outcome. :func:`read_career_text` with
+    serve as history (after :meth:`econllm.CareerPanel.split_time`) are written like all others, as the public code
+    wants them to test forecasts. Not written, for the format has no place for them: identifiers of persons (the order
+    of lines is the panel's), titles, lagged columns, weights, and columns by outcome. :func:`read_career_text` with
     ``titles=panel.choices`` gives back the careers with their choice set; levels that were numbers come back as text.
 
     Examples
