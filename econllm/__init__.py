@@ -48,8 +48,12 @@ _HOMES = {
     "Table": "econllm.tables",
     "Bootstrap": "econllm.evaluation",
     "Comparison": "econllm.evaluation",
+    "Diagnostics": "econllm.evaluation",
+    "LearningCurve": "econllm.evaluation",
     "bootstrap": "econllm.evaluation",
     "compare": "econllm.evaluation",
+    "diagnose": "econllm.evaluation",
+    "learning_curve": "econllm.evaluation",
     "Oracle": "econllm.datasets",
     "load": "econllm.io",
 }
@@ -63,6 +67,7 @@ __all__ = [
     "CareerPanel",
     "ChoiceSet",
     "Comparison",
+    "Diagnostics",
     "Empirical",
     "EmpiricalResults",
     "EncoderClassifier",
@@ -72,6 +77,7 @@ __all__ = [
     "Estimator",
     "Frozen",
     "LLMResults",
+    "LearningCurve",
     "LoRA",
     "MNLogit",
     "MNLogitResults",
@@ -92,8 +98,10 @@ __all__ = [
     "bootstrap",
     "compare",
     "datasets",
+    "diagnose",
     "embed",
     "errors",
+    "learning_curve",
     "load",
     "mnlogit",
     "similarity",
@@ -110,7 +118,11 @@ if TYPE_CHECKING:
     from econllm.encoders import SentenceEncoder, embed, similarity
     from econllm.ensemble import Ensemble, EnsembleResults
     from econllm.evaluation.bootstrap import Bootstrap, bootstrap
-    from econllm.evaluation.compare import Comparison, compare
+    from econllm.evaluation.compare import compare
+    from econllm.evaluation.comparison import Comparison
+    from econllm.evaluation.diagnose import diagnose
+    from econllm.evaluation.diagnostics import Diagnostics
+    from econllm.evaluation.learning import LearningCurve, learning_curve
     from econllm.io import load
     from econllm.llm import (
         LLM,

@@ -82,7 +82,7 @@ class Estimator(abc.ABC):
 
     @property
     def stochastic(self) -> bool:
-        """Whether two fits of the same data differ by their seeds; folds on which options are chosen are such chance."""
+        """Whether two fits of the same data differ by their seeds; choosing options by folds is such chance."""
         return bool(self.automatic)
 
     @property

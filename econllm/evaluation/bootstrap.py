@@ -86,7 +86,8 @@ class Bootstrap:
     @property
     def perplexity(self) -> pd.DataFrame:
         """Test perplexity: one row per replication and seed, one column per model."""
-        return np.exp(-self.mean_scores)
+        scores = self.mean_scores
+        return pd.DataFrame(np.exp(-scores.to_numpy()), scores.index, scores.columns)
 
     def components(self, reference: str | None = None, *, persons: np.ndarray | None = None) -> dict[str, Components]:
         """Variances of every model's mean log score over training samples and over seeds.
@@ -337,6 +338,20 @@ def check_models(models: Mapping[str, object]) -> None:
         raise OptionError(f"models are a {type(models).__name__}; give a mapping from names, {{'name': model}}.")
     if not models:
         raise OptionError("models is empty: give at least one, {'name': model}.")
+
+
+def check_results(fitted: Mapping[str, object]) -> None:
+    """Raise unless fitted models come as a non-empty mapping from names.
+
+    Raises
+    ------
+    OptionError
+        Naming what is no result.
+    """
+    check_models(fitted)
+    for name, result in fitted.items():
+        if not isinstance(result, Results):
+            raise OptionError(f"model {name!r} is a {type(result).__name__}, not a result: fit it first.")
 
 
 def _held(

@@ -14,13 +14,14 @@ from scipy import stats
 from econllm import metrics
 from econllm.base import Results
 from econllm.errors import DataError, OptionError, check_number, check_option, did_you_mean
-from econllm.evaluation.bootstrap import Bootstrap, check_models, of_what, panel_digest, seed_note
+from econllm.evaluation.bootstrap import Bootstrap, check_results, of_what, panel_digest, seed_note
 from econllm.evaluation.comparison import THIS_MODEL, THIS_PROCEDURE, Comparison
 from econllm.evaluation.components import Components, interval
 from econllm.evaluation.multiple import confidence_set, holm, multiplier_draws, romano_wolf
+from econllm.evaluation.rows import read_rows
 from econllm.options import Seed, resolve_seed
 from econllm.panel import CareerPanel
-from econllm.sample import Data, Sample, cluster_labels, evaluation_weights, group_labels, groups_of
+from econllm.sample import Data, group_labels, groups_of
 
 Adjust = Literal["holm", "romano-wolf"]
 
@@ -95,10 +96,7 @@ def compare(
     Several models: Holm (1979), Romano and Wolf (2005), Hansen, Lunde and Nason (2011); see
     :mod:`econllm.evaluation.multiple`.
     """
-    check_models(fitted)
-    wrong = [name for name, result in fitted.items() if not isinstance(result, Results)]
-    if wrong:
-        raise OptionError(f"model {wrong[0]!r} is a {type(fitted[wrong[0]]).__name__}, not a result: fit it first.")
+    check_results(fitted)
     metrics.check_level(level)
     check_option("weights", weights, [True, False, "both"])
     check_option("adjust", adjust, ["holm", "romano-wolf", None])
@@ -106,25 +104,22 @@ def compare(
     root = resolve_seed(seed)
     if not len(test):
         raise DataError("the test sample has no rows.")
-    scored = {str(name): _score(str(name), result, test) for name, result in fitted.items()}
-    first = next(iter(scored.values()))
-    _check_same_rows(scored)
+    rows = read_rows({str(name): result for name, result in fitted.items()}, test, weights is not False, cluster)
+    scored = {str(name): _score(result, test) for name, result in fitted.items()}
     base = _reference(scored, reference)
-    rows, kept = first.sample, first.kept
-    survey = evaluation_weights(rows, weights is not False)
-    survey = None if survey is None else survey[kept]
     context = _Context(
         scored,
         base,
-        cluster_labels(test, rows, cluster)[kept],
-        survey if weights is True else None,
-        survey if weights == "both" else None,
-        rows.first[kept],
-        rows.of_panel,
+        rows.clusters,
+        rows.weights if weights is True else None,
+        rows.weights if weights == "both" else None,
+        rows.sample.first[rows.kept],
+        rows.sample.of_panel,
         level,
-        _refits(bootstrap, test, scored, kept),
+        _refits(bootstrap, test, scored, rows.kept),
     )
-    groups = np.zeros(int(kept.sum()), dtype=np.int64) if by is None else group_labels(test, rows, by)[kept]
+    whole = np.zeros(len(rows.outcome), dtype=np.int64)
+    groups = whole if by is None else group_labels(test, rows.sample, by)[rows.kept]
     masks = {group: groups == group for group in groups_of(groups)}
     frame, pairs = (_joined({g: make(m) for g, m in masks.items()}, by) for make in (context.frame, context.pairs))
     pairs["p_adjusted"] = _holm_over_pairs(pairs)
@@ -153,8 +148,8 @@ def _holm_over_pairs(pairs: pd.DataFrame) -> np.ndarray:
     half = [(names[-2] < names[-1]) for names in pairs.index]
     out = pd.Series(np.nan, index=pairs.index)
     out[half] = holm(pairs["p_value"].to_numpy()[half])
-    mirrored = pairs.index.swaplevel(-2, -1)
-    return out.fillna(out.reindex(mirrored).set_axis(pairs.index)).to_numpy()
+    mirrored = [(*names[:-2], names[-1], names[-2]) for names in pairs.index]
+    return np.where(half, out, out.reindex(mirrored))
 
 
 def _best_sets(frame: pd.DataFrame, drawn: np.ndarray) -> np.ndarray:
@@ -176,7 +171,7 @@ def _adjusted(frame: pd.DataFrame, drawn: np.ndarray, reference: str, adjust: Ad
     out = np.full(len(frame), np.nan)
     if adjust == "romano-wolf":
         models = names.nunique()
-        at = np.arange(len(frame)) // models * models + names.get_indexer_for([reference])[0]
+        at = np.arange(len(frame)) // models * models + list(names).index(reference)
         estimates, errors = (frame[c].to_numpy()[tested] for c in ("difference", "difference_std_error"))
         out[tested] = romano_wolf(estimates, errors, (drawn - drawn[:, at])[:, tested])
     else:
@@ -192,39 +187,19 @@ def _validation(scored: dict[str, _Scored], validation: Data, frame: pd.DataFram
 
 @dataclass(frozen=True)
 class _Scored:
-    """One model on the test rows."""
+    """One model on the test rows that it predicts."""
 
     result: Results
-    sample: Sample
-    kept: np.ndarray
     scores: np.ndarray
     hits: np.ndarray
     mass: np.ndarray
 
 
-def _score(name: str, result: Results, test: Data) -> _Scored:
-    sample = result.sample(test)
-    kept = result.kept(test)
+def _score(result: Results, test: Data) -> _Scored:
     log_proba = result.log_proba(test)
-    outcome = sample.outcome[kept]
+    outcome = result.sample(test).outcome[result.kept(test)]
     scores = log_proba[np.arange(len(outcome)), outcome]
-    hits = metrics.hits(log_proba, outcome)
-    return _Scored(result, sample, kept, scores, hits, np.exp(log_proba).sum(axis=1))
-
-
-def _check_same_rows(scored: dict[str, _Scored]) -> None:
-    first_name, first = next(iter(scored.items()))
-    for name, other in scored.items():
-        if not np.array_equal(other.kept, first.kept):
-            raise DataError(
-                f"{first_name!r} predicts {int(first.kept.sum())} and {name!r} {int(other.kept.sum())} of the "
-                f"{len(first.kept)} test rows, so their scores are not comparable; drop rows with missing values first."
-            )
-        if set(other.result.choices.codes) != set(first.result.choices.codes):
-            raise DataError(
-                f"{first_name!r} chooses among {len(first.result.choices)} and {name!r} among "
-                f"{len(other.result.choices)} occupations, or different ones; fit both on the same panel."
-            )
+    return _Scored(result, scores, metrics.hits(log_proba, outcome), np.exp(log_proba).sum(axis=1))
 
 
 def _reference(scored: dict[str, _Scored], reference: str | None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from econllm.errors import OptionError, check_option
-from econllm.tables import Column, Panel, Row, Table, interval
+from econllm.tables import Column, Panel, Row, Table, TableExports, interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,8 +19,8 @@ THIS_MODEL, THIS_PROCEDURE = "this fitted model", "this procedure"
 _INDENT = "\u00a0\u00a0"
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(TableExports):
     """Models compared on the same test rows.
 
     Attributes
@@ -123,7 +123,6 @@ class Comparison:
         """Estimates of one model, and below them one line per kind of standard error."""
         compared = name != self.reference and "improper" not in r["flags"]
         label = f"{name} ({', '.join(r['flags'])})" if r["flags"] else name
-        blank = [None] * (len(self._more_scores) + self._has_set)
         more = [_or_none(r[column]) for column, _ in self._more_scores]
         gap: list[Any] = [None] * 4
         if compared:
@@ -131,24 +130,28 @@ class Comparison:
             p = r["p_value"] if self.adjust is None else r["p_adjusted"]
             gap = [r["difference"], r["ratio"], bounds, p]
         in_set = [_or_none(r["set_p_value"])] if self._has_set else []
-        own = [r["perplexity"], interval(r["lower"], r["upper"], ".3f")]
+        own: list[Any] = [r["perplexity"], interval(r["lower"], r["upper"], ".3f")]
         lines = [Row(label, [*own, *more, *gap, *in_set, r["accuracy"], int(r["parameters"]), r["seconds"]])]
-        kinds = [("", THIS_MODEL)]
+        errors = [self._weighted_error(r) if c == "weighted" else None for c, _ in self._more_scores]
+        rest = [None] * (self._has_set + 3)
+        error = f"({r['difference_std_error']:.4f})" if compared else None
+        lines.append(
+            Row(f"{_INDENT}{THIS_MODEL}", [f"({r['std_error']:.3f})", None, *errors, error, None, None, None, *rest])
+        )
         if self._has_bootstrap and not np.isnan(r["procedure_std_error"]):
-            kinds.append(("procedure_", THIS_PROCEDURE))
-        for prefix, what in kinds:
-            own = [f"({r[f'{prefix}std_error']:.3f})", None]
-            paired = compared and not np.isnan(r.get(f"difference_{prefix}std_error", np.nan))
-            gap = [f"({r[f'difference_{prefix}std_error']:.4f})" if paired else None, None, None, None]
-            if prefix:
-                own[1] = interval(r["procedure_lower"], r["procedure_upper"], ".3f")
-                if paired:
-                    bounds = r["difference_procedure_upper"], r["difference_procedure_lower"]
-                    gap[2] = interval(*np.exp(np.negative(bounds)), ".3f")
-                    gap[3] = r["difference_procedure_p_value"]
-            more = [self._weighted_error(r) if not prefix and c == "weighted" else None for c, _ in self._more_scores]
-            lines.append(Row(f"{_INDENT}{what}", [*own, *more, *gap, *blank[len(more) :], None, None, None]))
+            own = [f"({r['procedure_std_error']:.3f})", interval(r["procedure_lower"], r["procedure_upper"], ".3f")]
+            blank = [None] * len(self._more_scores)
+            lines.append(Row(f"{_INDENT}{THIS_PROCEDURE}", [*own, *blank, *self._procedure_gap(r, compared), *rest]))
         return lines
+
+    @staticmethod
+    def _procedure_gap(r: pd.Series, compared: bool) -> list[Any]:
+        """Standard error, interval of the ratio and p-value of a difference with all sources of chance."""
+        error = r.get("difference_procedure_std_error", np.nan)
+        if not compared or np.isnan(error):
+            return [None] * 4
+        low, high = np.exp([-r["difference_procedure_upper"], -r["difference_procedure_lower"]])
+        return [f"({error:.4f})", None, interval(low, high, ".3f"), r["difference_procedure_p_value"]]
 
     @staticmethod
     def _weighted_error(r: pd.Series) -> str:
@@ -164,7 +167,8 @@ class Comparison:
             "lose" where its adjusted p-value is below 1 - level.
         """
         limit = 1 - self.level
-        panels, columns = [], []
+        panels: list[Panel] = []
+        columns: list[str] = []
         for title, pairs in self._by_group(self.pairs, labels=2):
             names = list(dict.fromkeys(pairs.index.get_level_values(0)))
             columns = names if len(names) > len(columns) else columns
@@ -231,38 +235,6 @@ class Comparison:
     def _need_bootstrap(self, what: str) -> None:
         if not self._has_bootstrap:
             raise OptionError(f"{what} needs refits: give compare(..., bootstrap=el.bootstrap(...)).")
-
-    def __str__(self) -> str:
-        return str(self.table())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.table().to_html(fragment=True)
-
-    def to_latex(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        fragment: bool = False,
-        siunitx: bool = False,
-        landscape: bool = False,
-        longtable: bool | None = None,
-    ) -> str:
-        """Write the table in LaTeX, see :meth:`econllm.Table.to_latex`."""
-        return self.table().to_latex(path, fragment=fragment, siunitx=siunitx, landscape=landscape, longtable=longtable)
-
-    def to_word(self, path: str | os.PathLike[str]) -> None:
-        """Write the table as a Word file, see :meth:`econllm.Table.to_word`."""
-        self.table().to_word(path)
-
-    def to_html(self, path: str | os.PathLike[str] | None = None, *, fragment: bool = False) -> str:
-        """Write the table in HTML, see :meth:`econllm.Table.to_html`."""
-        return self.table().to_html(path, fragment=fragment)
-
-    def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Write the table in Markdown, see :meth:`econllm.Table.to_markdown`."""
-        return self.table().to_markdown(path)
 
     def to_frame(self) -> pd.DataFrame:
         """Copy all numbers, unrounded."""

@@ -20,7 +20,7 @@ from econllm.options import Seed, child_seed, resolve_seed
 from econllm.panel import CareerPanel
 from econllm.resampling import check_replications, run_replications
 from econllm.sample import read_sample
-from econllm.tables import Column, Panel, Row, Table, interval
+from econllm.tables import Column, Panel, Row, Table, TableExports, interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _LEVEL = 0.95
 
 
-@dataclass(frozen=True)
-class LearningCurve:
+@dataclass(frozen=True, repr=False)
+class LearningCurve(TableExports):
     """Test perplexity of models by the number of training persons.
 
     Attributes
@@ -80,26 +80,6 @@ class LearningCurve:
         return Table(
             columns, panels, title="Learning curves", header="Training persons", notes=self.notes, key="tab:learning"
         )
-
-    def __str__(self) -> str:
-        return str(self.table())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.table().to_html(fragment=True)
-
-    def to_latex(self, path: str | os.PathLike[str] | None = None, *, fragment: bool = False) -> str:
-        """Write the table in LaTeX, see :meth:`econllm.Table.to_latex`."""
-        return self.table().to_latex(path, fragment=fragment)
-
-    def to_html(self, path: str | os.PathLike[str] | None = None, *, fragment: bool = False) -> str:
-        """Write the table in HTML, see :meth:`econllm.Table.to_html`."""
-        return self.table().to_html(path, fragment=fragment)
-
-    def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Write the table in Markdown, see :meth:`econllm.Table.to_markdown`."""
-        return self.table().to_markdown(path)
 
     def to_frame(self) -> pd.DataFrame:
         """Copy all numbers, unrounded."""

@@ -144,7 +144,10 @@ def test_data_frames_are_compared_row_by_row():
     fits = {"constant": el.MNLogit("y ~ 1").fit(df), "x": el.MNLogit("y ~ x").fit(df)}
     table = el.compare(fits, df)
     text = " ".join(str(table).split())
-    assert "Test sample: 90 rows; 3 outcomes. Standard errors in parentheses. This fitted model: for independent rows" in text
+    assert (
+        "Test sample: 90 rows; 3 outcomes. Standard errors in parentheses. This fitted model: for independent rows"
+        in text
+    )
     assert "history" not in text
     assert "person" not in text
     assert table.frame.loc["x", "difference"] > 0

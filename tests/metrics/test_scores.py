@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy import stats
-from sklearn.metrics import roc_auc_score
 
 from econllm.errors import DataError, OptionError
-from econllm.metrics import MeanScore, auc, hits, mean_score, perplexity
+from econllm.metrics import MeanScore, mean_score, perplexity
 
 
 def clustered_scores(rng: np.random.Generator, clusters: int) -> tuple[np.ndarray, np.ndarray]:
@@ -98,24 +97,3 @@ def test_refused() -> None:
         perplexity(np.array([-1.0, -1]), np.arange(2), np.zeros(2))
     with pytest.raises(OptionError, match=r"level=95 .* between 0 and 1. Did you mean 0.95"):
         perplexity(np.array([-1.0, -1]), np.arange(2), level=95)
-    with pytest.raises(DataError, match="no rows"):
-        hits(np.zeros((0, 2)), np.zeros(0))
-
-
-def test_accuracy() -> None:
-    found = hits(np.log([[0.2, 0.8], [0.7, 0.3], [0.6, 0.4]]), np.array([1, 1, 0]))
-    assert found.mean() == pytest.approx(2 / 3)
-
-
-@pytest.mark.parametrize("digits", [1, 12])
-def test_area_under_the_curve_equals_scikit_learn_with_and_without_ties(digits) -> None:
-    rng = np.random.default_rng(1)
-    scores, positive = rng.random(300).round(digits), rng.random(300) < 0.2
-    assert auc(scores, positive) == pytest.approx(roc_auc_score(positive, scores), rel=1e-12)
-
-
-def test_area_under_the_curve_needs_both_kinds_of_rows() -> None:
-    assert np.isnan(auc(np.array([0.1, 0.2]), np.array([True, True])))
-    assert np.isnan(auc(np.array([0.1, 0.2]), np.array([False, False])))
-    with pytest.raises(DataError, match="1 of 2 rows"):
-        auc(np.array([0.1, np.nan]), np.array([True, False]))

@@ -1,4 +1,4 @@
-"""Pure functions on arrays: log scores, perplexity and its standard error, areas under ROC curves."""
+"""Log scores: means with clustered standard errors, and perplexity."""
 
 from __future__ import annotations
 
@@ -218,73 +218,3 @@ def check_level(level: float) -> None:
     if level >= 1:
         hint = f" Did you mean {level / 100:g}?" if 1 < level < 100 else ""
         raise OptionError(f"level={level!r} is not allowed: give a number between 0 and 1.{hint}")
-
-
-def hits(log_proba: np.ndarray, outcome: np.ndarray) -> np.ndarray:
-    """Whether the most probable outcome is the realised one, row by row; the mean is the accuracy.
-
-    Parameters
-    ----------
-    log_proba : numpy.ndarray, shape (n, choices)
-        Log probability of every outcome.
-    outcome : numpy.ndarray of int, shape (n,)
-        Position of the realised outcome.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (n,)
-
-    Raises
-    ------
-    DataError
-        Without rows.
-
-    Examples
-    --------
-    >>> hits(np.log([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1])).tolist()
-    [1.0, 0.0]
-    """
-    if not len(outcome):
-        raise DataError("there are no rows to evaluate.")
-    out: np.ndarray = (np.argmax(log_proba, axis=1) == outcome).astype(np.float64)
-    return out
-
-
-def auc(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Area under the ROC curve: how often a positive row has the higher score, ties counted as half.
-
-    Parameters
-    ----------
-    scores : numpy.ndarray, shape (n,)
-        Such as the probability of a state.
-    positive : numpy.ndarray of bool, shape (n,)
-        Where the state was realised.
-
-    Returns
-    -------
-    float
-        Between 0 and 1; nan where no row or every row is positive.
-
-    Raises
-    ------
-    DataError
-        If a score is nan.
-
-    Notes
-    -----
-    The Mann-Whitney statistic over the number of pairs, from ranks (Hanley and McNeil 1982, Radiology 143).
-
-    Examples
-    --------
-    >>> auc(np.array([0.1, 0.4, 0.4, 0.8]), np.array([False, False, True, True]))
-    0.875
-    """
-    values, hit = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
-    lost = int(np.isnan(values).sum())
-    if lost:
-        raise DataError(f"the score is not a number (nan) in {lost} of {len(values)} rows.")
-    many = int(hit.sum())
-    if many in (0, len(hit)):
-        return float("nan")
-    ranks = stats.rankdata(values)[hit].sum()
-    return float((ranks - many * (many + 1) / 2) / (many * (len(hit) - many)))
