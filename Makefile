@@ -1,11 +1,13 @@
-# Everything from a fresh clone: `make demo`, `make test`. Override the interpreter with PYTHON=/path/to/python3.
+# Everything from a fresh clone: `make demo`, `make test`, `make docs`.
+# Override the interpreter with PYTHON=/path/to/python3.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test lint docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.docs-installed
 
 # The first interpreter that is recent enough and can make environments.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
@@ -40,6 +42,16 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[docs]'
+	@touch $@
+
+# Pages of the reference are written anew, so that none stays of a name that is gone. Vignettes are run again when they
+# change: `make clean` first to run all of them.
+docs: $(DOCS_STAMP) ## Build the site into docs/_build/html, vignettes included; SPHINX_ARGS="-D plot_gallery=0" leaves them out
+	rm -rf docs/generated
+	$(BIN)/python -m sphinx -b html -n -W --keep-going $(SPHINX_ARGS) docs docs/_build/html
+
 clean: ## Remove the environment, the outputs and all caches
-	rm -rf $(VENV) output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) output build dist vignettes/output docs/_build docs/gallery docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -45,7 +45,7 @@ _OPTIONS = {
 
 
 def load(folder: str | os.PathLike[str]) -> Results:
-    """Read a result that was saved with :meth:`Results.save`.
+    """Read a result that was saved with :meth:`econllm.Results.save`.
 
     Parameters
     ----------

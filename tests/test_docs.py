@@ -1,5 +1,8 @@
 """Every python block of the README and the docs compiles, and runs unless it is marked otherwise."""
 
+import ast
+import inspect
+import pydoc
 import re
 import warnings
 from pathlib import Path
@@ -7,8 +10,11 @@ from typing import NamedTuple
 
 import pytest
 
+import econllm as el
+from econllm import plots
+
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "math").glob("*.md")])]
 # An HTML comment on the line above a block says when it runs: "not run" never, "slow" with the slow tests only.
 _BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -86,5 +92,34 @@ def test_links_to_files_lead_somewhere(page):
 
 def test_every_page_is_listed_in_the_index():
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    missing = [page.name for page in PAGES if page.parent.name == "docs" and page.name not in index]
-    assert missing == ["index.md"]
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in PAGES if page.name != "README.md"]
+    assert [page for page in pages if f"]({page})" not in index] == ["index.md"]
+
+
+def referenced():
+    """What the reference lists, by name."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    names = re.findall(r"^(?:   |\.\. py:data:: )(econllm\.[\w.]+)$", text, flags=re.MULTILINE)
+    assert len(names) == len(set(names))
+    return {name: pydoc.locate(name) for name in names}
+
+
+def test_every_name_of_the_reference_exists():
+    assert [name for name, found in referenced().items() if found is None] == []
+
+
+def test_every_public_name_is_in_the_reference():
+    documented = {id(found) for found in referenced().values()}
+    modules = {"datasets": el.datasets.__all__, "plots": plots.__all__, "errors": public_errors()}
+    wanted = {f"econllm.{name}": getattr(el, name) for name in el.__all__ if name not in {*modules, "__version__"}}
+    for module, names in modules.items():
+        home = pydoc.locate(f"econllm.{module}")
+        wanted |= {f"econllm.{module}.{name}": getattr(home, name) for name in names}
+    assert sorted(name for name, found in wanted.items() if id(found) not in documented) == []
+
+
+def public_errors():
+    """Classes and functions that econllm.errors defines for others."""
+    tree = ast.parse(inspect.getsource(el.errors))
+    names = [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    return [name for name in names if not name.startswith("_")]

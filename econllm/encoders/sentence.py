@@ -118,11 +118,11 @@ class SentenceEncoder:
     depends on their shapes: about 1e-6 in float32 and 1e-2 in bfloat16, for vectors of length one. Published vectors
     that are normalised stay so under every pooling.
 
-    A text of class :class:`econllm.text.Resume` that is too long keeps its header and newest records; a plain text
+    A text of class :class:`econllm.Resume` that is too long keeps its header and newest records; a plain text
     keeps its beginning.
 
     In a causal language model a token sees only those before it, so all résumés of a person that are beginnings of
-    one another cost one pass over the longest (:func:`econllm.encoders.causal.plan_passes`).
+    one another cost one pass over the longest (``econllm.encoders.causal.plan_passes``).
 
     Examples
     --------

@@ -80,7 +80,7 @@ def components(scores: np.ndarray, counts: np.ndarray) -> Components:
     persons: that part shrinks with the number of test persons, belongs to the test variance of a fitted model, and is
     taken off. With u_bri = (L_bri - s_br T_i) / sum T the part of person i, and n persons,
 
-    - interaction with b: sum over b and i of (u_b.i - u_..i)^2 n / (n - 1) / (B - 1),
+    - interaction with b: sum over b and i of ``(u_b.i - u_..i)^2 n / (n - 1) / (B - 1)``,
     - seed: mean variance of s_br within b, less the interaction with r found in the same manner within b,
     - training: variance of s_b. over b, less the interaction with b, less the seed's variance / R.
 

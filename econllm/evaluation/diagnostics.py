@@ -111,7 +111,7 @@ class Diagnostics(TableExports):
         return f"{event}: {found['observed']:.1%} of {int(found['rows']):,} rows"
 
     def to_frame(self) -> pd.DataFrame:
-        """Copy the numbers over all outcomes, unrounded; :attr:`events` has those of events."""
+        """Copy the numbers over all outcomes, unrounded; ``events`` has those of events."""
         return self.frame.copy()
 
     def reliability(self, event: str, *, replications: int = 200, seed: Seed = 0) -> dict[str, pd.DataFrame]:

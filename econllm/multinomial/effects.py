@@ -119,7 +119,7 @@ def marginal_effects(
         For variables, outcomes or values that do not exist, elasticities of factors or where outcomes are not
         available, derivatives where a column jumps, and gradients that are too large.
     DataError
-        For rows that cannot be predicted, see :mod:`econllm.formula`.
+        For rows that cannot be predicted, see :class:`econllm.MNLogit`.
 
     Notes
     -----

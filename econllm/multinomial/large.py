@@ -74,7 +74,7 @@ class DirectionalCovariance:
         cluster: str | None,
         weights: pd.Series | None,
     ) -> DirectionalCovariance:
-        """Read the estimation sample again; see :meth:`MNLogitResults.directional`."""
+        """Read the estimation sample again; see :meth:`econllm.MNLogitResults.directional`."""
         model, e = results.model, results._estimates
         check_option("cov_type", cov_type, ["nonrobust", "robust", "clustered"])
         if model.penalty in ("l1", "elasticnet"):

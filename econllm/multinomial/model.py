@@ -32,7 +32,7 @@ class MNLogit(Estimator):
     Parameters
     ----------
     formula : str
-        ``"occupation ~ lag(occupation) + educ"``, see :mod:`econllm.formula`. On a panel the outcome is its occupation.
+        ``"occupation ~ lag(occupation) + educ"``, in the grammar of R. On a panel the outcome is its occupation.
         After a "|" come alternative-specific columns whose coefficients are common to all outcomes:
         ``"occupation ~ educ | stay() + similarity('title') + wage[alt]"``.
     penalty : {None, "l1", "l2", "elasticnet"}
@@ -296,7 +296,7 @@ class MNLogit(Estimator):
         Raises
         ------
         DataError
-            For missing or non-finite values, fewer than two outcomes, or no rows; see also :mod:`econllm.formula`.
+            For missing or non-finite values, fewer than two outcomes, or no rows.
         OptionError
             For options that the data do not allow.
 
