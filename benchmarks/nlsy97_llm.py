@@ -1,11 +1,13 @@
 """Language models on real careers: off the shelf, prompted, fine-tuned; numeric titles; without birth year.
 
-    python nlsy97_llm.py [PART ...] [--seed 0] [--epochs N] [--persons N] [--model tiny] [--threads 2]
+    python nlsy97_llm.py [PART ...] [--seed 0] [--epochs N] [--persons N] [--model tiny] [--threads 2] [--save FOLDER]
+    python nlsy97_llm.py --paired tuned --save FOLDER [--persons N]
 
 Parts: shelf, prompted, prompted-similar, tuned, codes, no-birth-year, ensemble; MNL and CAREER, for the same persons.
 Validation persons choose the epoch; test persons are opened once per part. Peers on the same split: MNLogit 8.66, the
 public CAREER code 7.63, el.CAREER() 7.08 (nlsy97_logits.py, nlsy97_career.py). Off the shelf and prompted are scored on
-40 test persons.
+40 test persons. `--paired` holds all parts that were saved in the folder against one of them, with intervals clustered
+by person.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from common import FORMULA, RESULTS, SHARED, PeakMemory, report
 from nlsy97_career import by_kind
 
 import econllm as el
+from econllm import metrics
 
 FEW = 40
 YEARS = {"less than high school": "10", "high school": "12", "associate degree": "14", "bachelor's degree": "16"}
@@ -124,9 +128,22 @@ def measure(part: str, options: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
+def paired(folder: Path, reference: str) -> dict[str, Any]:
+    """Differences of the mean log scores to one part, in nats, from the rows that were saved."""
+    scores = pd.DataFrame({file.stem: pd.read_parquet(file)["score"] for file in folder.glob("*.parquet")})
+    persons = panel().to_frame()["person_id"].loc[scores.index].to_numpy()
+    out = {}
+    for part in scores.columns.drop(reference):
+        gap = metrics.mean_score((scores[part] - scores[reference]).to_numpy(), persons)
+        bounds = np.round(gap.interval(), 4).tolist()
+        out[part] = {"nats": round(gap.mean, 4), "std_error": round(gap.std_error, 4), "95%": bounds}
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["tuned"])
+    parser.add_argument("parts", nargs="*")
+    parser.add_argument("--paired", metavar="PART", help="compare what was saved with this part")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--persons", type=int, help="so many training persons, a third of validation, half of test")
@@ -137,7 +154,11 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     path = RESULTS / "nlsy97_llm.json"
     figures = json.loads(path.read_text())["figures"] if path.exists() else {}
-    for part in options.parts:
+    if options.paired:
+        what = f"differences to {options.paired}" + (f", {options.persons} persons" if options.persons else "")
+        report("nlsy97_llm", **figures | {what: paired(Path(options.save), options.paired)})
+        return
+    for part in options.parts or ["tuned"]:
         name = f"{part}, {options.persons} persons" if options.persons else part
         figures[name] = {"threads": options.threads, **measure(part, options)}
         print(name, json.dumps(figures[name], indent=1), flush=True)
