@@ -385,11 +385,15 @@ def group_labels(data: Data, rows: Sample, by: str) -> np.ndarray:
     if isinstance(by, str) and by in _WORDS and not _means_column(data, by):
         if not isinstance(data, CareerPanel):
             raise DataError(f"by={by!r} needs careers: give a CareerPanel, not a data frame.")
+        if by in data.to_frame().columns:
+            raise OptionError(f"by={by!r} could mean the panel's column or a word of its own: rename the column.")
         return _WORDS[by](data, rows).astype(object)
     values = column_of(data, by, "by")
     if values.isna().all():
         raise DataError(f"by column {by!r} is missing in every row.")
-    return values.astype(object).to_numpy()
+    # Nullable types have a missing value that cannot be compared with anything.
+    out: np.ndarray = values.astype(object).where(values.notna(), None).to_numpy()
+    return out
 
 
 def _histories(panel: CareerPanel, rows: Sample) -> np.ndarray:

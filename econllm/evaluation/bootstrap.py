@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +25,7 @@ from econllm.tables import Column, Row, Table
 PERSONS = "persons"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bootstrap:
     """Test scores of models refitted on reweighted training persons.
 
@@ -160,6 +162,7 @@ def of_what(resample: str) -> str:
 class _Task:
     """One replication: weight the persons, refit every model, score the test sample."""
 
+    names: tuple[str, ...]
     models: tuple[Estimator, ...]
     train: CareerPanel
     test: CareerPanel
@@ -170,8 +173,8 @@ class _Task:
     resample_validation: bool
 
     def __call__(self, seed: np.random.SeedSequence) -> np.ndarray:
-        # Children by number, so that the draw of persons does not change when a model is added.
-        for_weights, for_validation, *for_fits = (child_seed(seed, i) for i in range(len(self.models) + 2))
+        # Seeds of fits go by the model's name, so that nothing changes when a model is added or moved.
+        for_weights, for_validation = child_seed(seed, 0), child_seed(seed, 1)
         drawn = person_weights(np.unique(self.units), for_weights, self.draws)
         weights = pd.Series(drawn.loc[self.units].to_numpy(), index=self.units.index)
         validation = self.validation
@@ -179,7 +182,8 @@ class _Task:
             validation = validation.resample(for_validation)
         group = np.unique(self.test.origin_ids, return_inverse=True)[1]
         out = np.empty((self.seeds, len(self.models), group.max() + 1))
-        for m, (model, root) in enumerate(zip(self.models, for_fits, strict=True)):
+        for m, (name, model) in enumerate(zip(self.names, self.models, strict=True)):
+            root = named_seed(seed, name)
             for r in range(self.seeds):
                 if r and not model.stochastic:
                     out[r, m] = out[0, m]
@@ -187,6 +191,20 @@ class _Task:
                 fitted = model.fit(self.train, validation=validation, weights=weights, seed=child_seed(root, r))
                 out[r, m] = np.bincount(group, _scores(model, fitted, self.test))
         return out
+
+
+def named_seed(seed: np.random.SeedSequence, name: str) -> np.random.SeedSequence:
+    """The child of a seed that belongs to the model of a name.
+
+    Examples
+    --------
+    >>> root = np.random.SeedSequence(0)
+    >>> named_seed(root, "MNL").spawn_key == named_seed(root, "CAREER").spawn_key
+    False
+    """
+    # Beyond the numbers that count children.
+    number = 2**31 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:3], "big")
+    return child_seed(seed, number)
 
 
 def _scores(model: Estimator, fitted: Results, test: CareerPanel) -> np.ndarray:
@@ -235,7 +253,8 @@ def bootstrap(
         "persons", or a column that does not vary within persons, such as the household: persons with the same value
         then have the same weight.
     resample_validation : bool
-        Draw the validation persons anew, with replacement, in every replication; by default they are fixed.
+        Draw the validation persons (one by one, whatever `resample` is) anew, with replacement, in every replication;
+        by default they are fixed.
     draws : {"exponential", "multinomial"}
         Weights of the persons, see :func:`econllm.resampling.person_weights`.
     reselect : bool
@@ -274,8 +293,8 @@ def bootstrap(
     >>> bootstrap({"add one": Empirical()}, train, test, replications=3).perplexity.shape
     (3, 1)
     """
-    for name, data in (("train", train), ("test", test)):
-        if not isinstance(data, CareerPanel):
+    for name, data in (("train", train), ("test", test), ("validation", validation)):
+        if not isinstance(data, CareerPanel) and not (name == "validation" and data is None):
             raise DataError(
                 f"{name} is a {type(data).__name__}; the bootstrap draws persons, so it needs a CareerPanel."
             )
@@ -293,12 +312,12 @@ def bootstrap(
         specs.append(spec)
         if words:
             held.append(f"{name}: conditional on {words}.")
-    task = _Task(tuple(specs), train, test, validation, draws, seeds, units, resample_validation)
+    task = _Task(names, tuple(specs), train, test, validation, draws, seeds, units, resample_validation)
     description = {
-        "models": {name: repr(spec) for name, spec in zip(names, specs, strict=True)},
+        "models": [[name, repr(spec)] for name, spec in zip(names, specs, strict=True)],
         "draws": draws,
         "seeds": seeds,
-        "resample": resample,
+        "resample": [resample, fingerprint(*_as_plain(units.index, units))],
         "resample_validation": resample_validation,
         "data": [panel_digest(data) for data in (train, test, *([validation] if validation is not None else []))],
     }
@@ -338,6 +357,9 @@ def check_models(models: Mapping[str, object]) -> None:
         raise OptionError(f"models are a {type(models).__name__}; give a mapping from names, {{'name': model}}.")
     if not models:
         raise OptionError("models is empty: give at least one, {'name': model}.")
+    twice = [name for name, count in Counter(map(str, models)).items() if count > 1]
+    if twice:
+        raise OptionError(f"{twice[0]!r} is the name of two models, once they are written as text: rename one.")
 
 
 def check_results(fitted: Mapping[str, object]) -> None:
@@ -363,12 +385,15 @@ def _held(
         raise OptionError(
             f"a model is a {type(spec).__name__}; give an estimator such as Empirical() or a fitted result."
         )
-    spec = spec.without_inference
     if reselect or not spec.automatic:
-        return spec, ""
-    fitted = given if isinstance(given, Results) else spec.fit(train, validation=validation, seed=seed)
+        return spec.without_inference, ""
+    fitted = (
+        given if isinstance(given, Results) else spec.without_inference.fit(train, validation=validation, seed=seed)
+    )
     chosen = fitted.chosen
-    return spec.replace(**chosen), ", ".join(f"{option} = {_words(value)}" for option, value in chosen.items())
+    return spec.replace(**chosen).without_inference, ", ".join(
+        f"{option} = {_words(value)}" for option, value in chosen.items()
+    )
 
 
 def _words(value: Any) -> str:
@@ -377,7 +402,7 @@ def _words(value: Any) -> str:
 
 
 def panel_digest(panel: Data) -> str:
-    """Digest of a panel's persons, times and outcomes: recognises the same rows without holding them.
+    """Digest of a panel's rows, histories included: recognises the same ones without holding them.
 
     Raises
     ------
@@ -386,6 +411,11 @@ def panel_digest(panel: Data) -> str:
     """
     if not isinstance(panel, CareerPanel):
         raise DataError(f"the bootstrap draws persons: give a CareerPanel, not a {type(panel).__name__}.")
-    ids = panel.origin_ids
-    plain = ids if ids.dtype != object else np.array([str(v) for v in ids])
-    return fingerprint(plain, panel.times, panel.outcome)
+    frame = panel.to_frame(history=True)
+    rows = pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy()
+    return fingerprint(rows, panel.is_target, *_as_plain(panel.origin_ids))
+
+
+def _as_plain(*values: Any) -> list[np.ndarray]:
+    """Arrays whose digest does not depend on how pandas holds them."""
+    return [np.asarray(value).astype(str) for value in values]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import permutations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from econllm import metrics
 from econllm.base import Results
 from econllm.errors import DataError, OptionError, check_number, check_option, did_you_mean
 from econllm.evaluation.bootstrap import Bootstrap, check_results, of_what, panel_digest, seed_note
-from econllm.evaluation.comparison import THIS_MODEL, THIS_PROCEDURE, Comparison
-from econllm.evaluation.components import Components, interval
+from econllm.evaluation.comparison import THIS_PROCEDURE, Comparison
+from econllm.evaluation.context import Context, Refits, ScoredModel, average, score_model
 from econllm.evaluation.multiple import confidence_set, holm, multiplier_draws, romano_wolf
 from econllm.evaluation.rows import read_rows
 from econllm.options import Seed, resolve_seed
@@ -105,9 +103,9 @@ def compare(
     if not len(test):
         raise DataError("the test sample has no rows.")
     rows = read_rows({str(name): result for name, result in fitted.items()}, test, weights is not False, cluster)
-    scored = {str(name): _score(result, test) for name, result in fitted.items()}
+    scored = {str(name): score_model(result, test) for name, result in fitted.items()}
     base = _reference(scored, reference)
-    context = _Context(
+    context = Context(
         scored,
         base,
         rows.clusters,
@@ -123,18 +121,34 @@ def compare(
     masks = {group: groups == group for group in groups_of(groups)}
     frame, pairs = (_joined({g: make(m) for g, m in masks.items()}, by) for make in (context.frame, context.pairs))
     pairs["p_adjusted"] = _holm_over_pairs(pairs)
-    influence = np.hstack([context.influence(mask) for mask in masks.values()])
-    drawn = multiplier_draws(influence, draws, root)
+    # Groups share clusters: one draw of weights for all of them keeps what their means have in common.
+    influence, clusters = zip(*(context.influence(mask) for mask in masks.values()), strict=True)
+    drawn = multiplier_draws(influence, clusters, draws, root)
     frame["set_p_value"] = _best_sets(frame, drawn)
     frame["p_adjusted"] = _adjusted(frame, drawn, base, adjust)
-    frame["validation"] = np.nan if validation is None else _validation(scored, validation, frame)
-    frame["picked"] = frame["validation"] == frame["validation"].where(frame["rank"].notna()).min()
-    notes = context.notes(cluster, adjust if len(frame) > 2 else None)
-    picked = frame.index.get_level_values("model")[frame["picked"]]
+    frame["validation"] = np.nan if validation is None else _validation(scored, validation, weights is True, frame)
+    best = frame["validation"].where(frame["rank"].notna()).min()
+    frame["picked"] = (frame["validation"] == best) & np.isfinite(best)
+    if "difference_procedure_p_value" in frame:
+        frame["difference_procedure_p_adjusted"] = _adjusted_procedure(frame, base, adjust)
+    sources = _sources(bootstrap, list(scored), cluster)
+    notes = [*context.notes(cluster), *_notes(frame, masks, by, adjust), *sources, _VERSION]
+    return Comparison(frame, pairs, base, tuple(notes), (*sources, _VERSION), level, adjust)
+
+
+def _notes(frame: pd.DataFrame, masks: dict[Any, np.ndarray], by: str | None, adjust: Adjust | None) -> list[str]:
+    """What a reader must know of groups, of p-values and of the choice by validation rows."""
+    out = []
+    left = int((~np.any(list(masks.values()), axis=0)).sum())
+    if left:
+        out.append(f"{left:,} rows in which {by} is missing are in no group.")
+    if adjust is not None and frame["p_adjusted"].notna().sum() > 1:
+        procedure = " (this procedure: Holm)" if "procedure_std_error" in frame and adjust != "holm" else ""
+        out.append(f"p adjusted for the number of comparisons by the method of {_AUTHORS[adjust]}{procedure}.")
+    picked = frame.index.get_level_values(-1)[frame["picked"]]
     if len(picked):
-        notes.append(f"Validation rows pick {picked[0]}; test rows were not used in that choice.")
-    sources = _sources(bootstrap, list(scored))
-    return Comparison(frame, pairs, base, (*notes, *sources), sources, level, adjust)
+        out.append(f"Validation rows pick {picked[0]}; test rows were not used in that choice.")
+    return out
 
 
 def _joined(parts: dict[object, pd.DataFrame], by: str | None) -> pd.DataFrame:
@@ -154,7 +168,7 @@ def _holm_over_pairs(pairs: pd.DataFrame) -> np.ndarray:
 
 def _best_sets(frame: pd.DataFrame, drawn: np.ndarray) -> np.ndarray:
     """P-values of the confidence set of the models that may be ranked, group by group."""
-    models = frame.index.get_level_values("model").nunique()
+    models = frame.index.get_level_values(-1).nunique()
     out = np.full(len(frame), np.nan)
     for start in range(0, len(frame), models):
         part = np.arange(start, start + models)
@@ -166,7 +180,7 @@ def _best_sets(frame: pd.DataFrame, drawn: np.ndarray) -> np.ndarray:
 
 def _adjusted(frame: pd.DataFrame, drawn: np.ndarray, reference: str, adjust: Adjust | None) -> np.ndarray:
     """P-values of the differences to the reference, adjusted for all models and groups."""
-    names = frame.index.get_level_values("model")
+    names = frame.index.get_level_values(-1)
     tested = (names != reference) & frame["rank"].notna().to_numpy()
     out = np.full(len(frame), np.nan)
     if adjust == "romano-wolf":
@@ -174,38 +188,36 @@ def _adjusted(frame: pd.DataFrame, drawn: np.ndarray, reference: str, adjust: Ad
         at = np.arange(len(frame)) // models * models + list(names).index(reference)
         estimates, errors = (frame[c].to_numpy()[tested] for c in ("difference", "difference_std_error"))
         out[tested] = romano_wolf(estimates, errors, (drawn - drawn[:, at])[:, tested])
+        # An approximation must not be sharper than the test of the single hypothesis.
+        out[tested] = np.fmax(out[tested], frame["p_value"].to_numpy()[tested])
     else:
         p = frame["p_value"].to_numpy()[tested]
         out[tested] = p if adjust is None else holm(p)
     return out
 
 
-def _validation(scored: dict[str, _Scored], validation: Data, frame: pd.DataFrame) -> np.ndarray:
-    found = {name: float(np.exp(-s.result.log_likelihood(validation).mean())) for name, s in scored.items()}
-    return frame.index.get_level_values("model").map(found).to_numpy(dtype=np.float64)
+def _adjusted_procedure(frame: pd.DataFrame, reference: str, adjust: Adjust | None) -> np.ndarray:
+    """The same with all sources of chance; joint draws of these do not exist, so that it is Holm's in any case."""
+    tested = (frame.index.get_level_values(-1) != reference) & frame["rank"].notna().to_numpy()
+    p = np.where(tested, frame["difference_procedure_p_value"], np.nan)
+    return p if adjust is None else holm(p)
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """One model on the test rows that it predicts."""
-
-    result: Results
-    scores: np.ndarray
-    hits: np.ndarray
-    mass: np.ndarray
-
-
-def _score(result: Results, test: Data) -> _Scored:
-    log_proba = result.log_proba(test)
-    outcome = result.sample(test).outcome[result.kept(test)]
-    scores = log_proba[np.arange(len(outcome)), outcome]
-    return _Scored(result, scores, metrics.hits(log_proba, outcome), np.exp(log_proba).sum(axis=1))
+def _validation(scored: dict[str, ScoredModel], validation: Data, weighted: bool, frame: pd.DataFrame) -> np.ndarray:
+    """Perplexity of every model over the same validation rows."""
+    weights = read_rows({name: s.result for name, s in scored.items()}, validation, weighted, "person").weights
+    found = {
+        name: float(np.exp(-average(s.result.log_likelihood(validation).to_numpy(), weights)))
+        for name, s in scored.items()
+    }
+    return frame.index.get_level_values(-1).map(found).to_numpy(dtype=np.float64)
 
 
-def _reference(scored: dict[str, _Scored], reference: str | None) -> str:
+def _reference(scored: dict[str, ScoredModel], reference: str | None) -> str:
     improper = [name for name, s in scored.items() if "improper" in s.result.flags]
     if reference is None:
         return next((name for name in scored if name not in improper), next(iter(scored)))
+    reference = str(reference)
     if reference not in scored:
         raise OptionError(f"reference={reference!r} is none of the models.{did_you_mean(reference, scored)}")
     if reference in improper:
@@ -215,7 +227,7 @@ def _reference(scored: dict[str, _Scored], reference: str | None) -> str:
     return reference
 
 
-def _check_bootstrap(bootstrap: Bootstrap, test: Data, scored: dict[str, _Scored]) -> None:
+def _check_bootstrap(bootstrap: Bootstrap, test: Data, scored: dict[str, ScoredModel]) -> None:
     if bootstrap.test != panel_digest(test):
         raise DataError("the bootstrap was made on another test sample.")
     if not any(name in bootstrap.models for name in scored):
@@ -225,8 +237,11 @@ def _check_bootstrap(bootstrap: Bootstrap, test: Data, scored: dict[str, _Scored
         if name not in refitted:
             continue
         model, info = s.result.model.without_inference, s.result.info
-        if refitted[name] not in (repr(model), repr(model.replace(**s.result.chosen))):
-            raise OptionError(f"the bootstrap refitted another model under the name {name!r}: {refitted[name]}.")
+        if refitted[name] not in (repr(model), repr(model.replace(**s.result.chosen).without_inference)):
+            raise OptionError(
+                f"the bootstrap refitted another model under the name {name!r}: {refitted[name]}. Give bootstrap() the "
+                "fitted results, so that it holds what they chose."
+            )
         if (info.rows, info.persons) != bootstrap.train:
             raise DataError(
                 f"model {name!r} was fitted on {info.rows:,} rows of {info.persons:,} persons and the bootstrap on "
@@ -234,221 +249,30 @@ def _check_bootstrap(bootstrap: Bootstrap, test: Data, scored: dict[str, _Scored
             )
 
 
-@dataclass(frozen=True)
-class _Refits:
-    """A bootstrap, and for every row of the test sample the number of its person there."""
-
-    bootstrap: Bootstrap
-    person: np.ndarray
-
-
-def _refits(bootstrap: Bootstrap | None, test: Data, scored: dict[str, _Scored], kept: np.ndarray) -> _Refits | None:
+def _refits(bootstrap: Bootstrap | None, test: Data, scored: dict[str, ScoredModel], kept: np.ndarray) -> Refits | None:
     if bootstrap is None:
         return None
     _check_bootstrap(bootstrap, test, scored)
     assert isinstance(test, CareerPanel)  # it has a digest
     if not kept.all():
         raise DataError(f"models drop {int((~kept).sum())} test rows and the bootstrap has all: drop them first.")
-    return _Refits(bootstrap, np.unique(test.origin_ids, return_inverse=True)[1])
+    return Refits(bootstrap, np.unique(test.origin_ids, return_inverse=True)[1])
 
 
-@dataclass(frozen=True)
-class _Context:
-    """What all lines of a comparison share; arrays have one entry per test row."""
-
-    scored: dict[str, _Scored]
-    reference: str
-    clusters: np.ndarray
-    weights: np.ndarray | None
-    beside: np.ndarray | None
-    first: np.ndarray
-    of_panel: bool
-    level: float
-    refits: _Refits | None
-
-    def frame(self, rows: np.ndarray) -> pd.DataFrame:
-        """All numbers over some of the rows, one line per model."""
-        own, gaps = self._components(rows)
-        lines = {
-            name: self._line(s, rows) | self._procedure(s, rows, own.get(name), gaps.get(name))
-            for name, s in self.scored.items()
-        }
-        frame = pd.DataFrame.from_dict(lines, orient="index").rename_axis("model")
-        ranked = ~frame["flags"].map(lambda flags: "improper" in flags)
-        frame["rank"] = frame["perplexity"].where(ranked).rank(method="min")
-        return frame
-
-    def pairs(self, rows: np.ndarray) -> pd.DataFrame:
-        """Differences of all models that may be compared, over some of the rows."""
-        names = [name for name, s in self.scored.items() if "improper" not in s.result.flags]
-        found = {}
-        for a, b in permutations(names, 2):
-            gap = self._difference(self.scored[a], self.scored[b], rows)
-            found[a, b] = (gap.mean, gap.std_error, gap.pvalue)
-        index = pd.MultiIndex.from_tuples(found, names=["first", "second"]) if found else _NO_PAIRS
-        return pd.DataFrame(list(found.values()), index, ["difference", "std_error", "p_value"], dtype=np.float64)
-
-    def influence(self, rows: np.ndarray) -> np.ndarray:
-        """What every cluster adds to the deviation of each model's mean score, shape (clusters, models)."""
-        _, group = np.unique(self.clusters, return_inverse=True)
-        weight = np.where(rows, 1.0 if self.weights is None else self.weights, 0.0)
-        count = np.bincount(group, weight)
-        out = np.empty((len(count), len(self.scored)))
-        with np.errstate(invalid="ignore"):
-            for m, s in enumerate(self.scored.values()):
-                total = np.bincount(group, weight * np.where(weight > 0, s.scores, 0.0))
-                out[:, m] = (total - total.sum() / count.sum() * count) / count.sum()
-        return out
-
-    def _line(self, s: _Scored, rows: np.ndarray) -> dict[str, object]:
-        weights = None if self.weights is None else self.weights[rows]
-        own = metrics.perplexity(s.scores[rows], self.clusters[rows], weights, self.level)
-        paired = self._difference(s, self.scored[self.reference], rows)
-        low, high = paired.interval(self.level)
-        later = rows & ~self.first
-        history = self._plain(s.scores, later) if later.any() and self.of_panel else np.nan
-        beside = self.beside
-        other = None if beside is None else metrics.perplexity(s.scores[rows], self.clusters[rows], beside[rows])
-        info = s.result.info
-        return {
-            "perplexity": own.value,
-            "std_error": own.std_error,
-            "lower": own.conf_int[0],
-            "upper": own.conf_int[1],
-            "history": float(np.exp(-history)),
-            "weighted": np.nan if other is None else other.value,
-            "weighted_std_error": np.nan if other is None else other.std_error,
-            "difference": paired.mean,
-            "difference_std_error": paired.std_error,
-            "difference_lower": low,
-            "difference_upper": high,
-            "ratio": float(np.exp(-paired.mean)),
-            "ratio_lower": float(np.exp(-high)),
-            "ratio_upper": float(np.exp(-low)),
-            "p_value": paired.pvalue,
-            "accuracy": self._plain(s.hits, rows),
-            "parameters": info.parameters,
-            "seconds": info.seconds,
-            "mass": self._plain(s.mass, rows),
-            "flags": s.result.flags,
-        }
-
-    def _components(self, rows: np.ndarray) -> tuple[dict[str, Components], dict[str, Components]]:
-        """Variances over training samples and seeds: of the scores, and of their differences to the reference."""
-        if self.refits is None:
-            return {}, {}
-        boot, person = self.refits.bootstrap, self.refits.person
-        weight = np.where(rows, 1.0 if self.weights is None else self.weights, 0.0)
-        by_person = np.zeros(len(boot.counts))
-        by_person[person] = weight
-        if not np.array_equal(by_person[person], weight):
-            raise OptionError(
-                "the bootstrap keeps sums by person, and these groups or weights vary within persons: give a column "
-                "that does not, or leave out bootstrap=."
-            )
-        gaps = boot.components(self.reference, persons=by_person) if self.reference in boot.models else {}
-        return boot.components(persons=by_person), gaps
-
-    def _procedure(
-        self, s: _Scored, rows: np.ndarray, own: Components | None, gap: Components | None
-    ) -> dict[str, float]:
-        """Standard errors and intervals that count the training sample and the chance of training in."""
-        if own is None:
-            return {}
-        weights = None if self.weights is None else self.weights[rows]
-        score = metrics.mean_score(s.scores[rows], self.clusters[rows], weights)
-        value = float(np.exp(-score.mean))
-        error, low, high, _ = self._total(score, own)
-        out = {
-            "training_std_error": value * float(np.sqrt(own.training)),
-            "seed_std_error": value * float(np.sqrt(own.seed)),
-            "procedure_std_error": value * error,
-            "procedure_lower": float(np.exp(-high)),
-            "procedure_upper": float(np.exp(-low)),
-        }
-        if gap is None:
-            return out
-        error, low, high, p = self._total(self._difference(s, self.scored[self.reference], rows), gap)
-        return out | {
-            "difference_training_std_error": float(np.sqrt(gap.training)),
-            "difference_seed_std_error": float(np.sqrt(gap.seed)),
-            "difference_procedure_std_error": error,
-            "difference_procedure_lower": low,
-            "difference_procedure_upper": high,
-            "difference_procedure_p_value": p,
-        }
-
-    def _total(self, score: metrics.MeanScore, part: Components) -> tuple[float, float, float, float]:
-        """Standard error, interval and p-value of a mean score with all sources of chance."""
-        variance, df = part.total(score.std_error**2, score.df)
-        error = float(np.sqrt(variance))
-        p = float(2 * stats.t.sf(abs(score.mean) / error, df)) if error > 0 else np.nan
-        return error, *interval(score.mean, variance, df, self.level), p
-
-    def _difference(self, s: _Scored, other: _Scored, rows: np.ndarray) -> metrics.MeanScore:
-        # Where both give probability zero the models agree; a plain difference would be nan.
-        equal = s.scores == other.scores
-        with np.errstate(invalid="ignore"):
-            gap = np.where(equal, 0.0, s.scores - other.scores)
-        weights = None if self.weights is None else self.weights[rows]
-        return metrics.mean_score(gap[rows], self.clusters[rows], weights)
-
-    def _plain(self, values: np.ndarray, rows: np.ndarray) -> float:
-        return float(np.average(values[rows], weights=None if self.weights is None else self.weights[rows]))
-
-    def notes(self, cluster: str, adjust: str | None) -> list[str]:
-        """What the numbers mean, and on which sample."""
-        out = [self._sample_note(cluster), self._error_note(cluster)]
-        if self.weights is not None:
-            out.append("Rows are weighted by survey weights.")
-        if adjust is not None:
-            out.append(f"p adjusted for the number of comparisons by the method of {_AUTHORS[adjust]}.")
-        for name, s in self.scored.items():
-            if "improper" in s.result.flags:
-                out.append(
-                    f"{name} is improper: its probabilities sum to {s.mass.mean():.2f} on average, so its perplexity "
-                    "flatters it; it is not ranked or compared."
-                )
-            if "conservative" in s.result.flags:
-                out.append(f"{name} is conservative: its probabilities sum to {s.mass.mean():.2f} on average.")
-        return out
-
-    def _sample_note(self, cluster: str) -> str:
-        n, clusters = len(self.clusters), len(np.unique(self.clusters))
-        outcomes = f"{len(self.scored[self.reference].result.choices)} outcomes"
-        if not self.of_panel:
-            kind = "" if clusters == n else f" in {clusters:,} clusters"
-            return f"Test sample: {n:,} rows{kind}; {outcomes}."
-        whom = "persons" if cluster == "person" else "clusters"
-        history = int((~self.first).sum())
-        return f"Test sample: {n:,} transitions of {clusters:,} {whom}, {history:,} with a history; {outcomes}."
-
-    def _error_note(self, cluster: str) -> str:
-        independent = not self.of_panel and len(np.unique(self.clusters)) == len(self.clusters)
-        kind = "for independent rows" if independent else f"clustered by {cluster}"
-        best = " Best set, p: of the model confidence set." if len(self.scored) > 1 else ""
-        return (
-            f"Standard errors in parentheses. {THIS_MODEL.capitalize()}: {kind}, on other test samples, as are the "
-            "intervals and p-values on the first line. Intervals are on the log score, carried to perplexity by exp. "
-            "Differences are paired, in nats per transition; positive is better. Ratio of perplexities; below one is "
-            f"better.{best}"
-        )
-
-
-def _sources(bootstrap: Bootstrap | None, names: list[str]) -> tuple[str, ...]:
+def _sources(bootstrap: Bootstrap | None, names: list[str], cluster: str) -> tuple[str, ...]:
     """What the standard errors of the procedure hold."""
     if bootstrap is None:
         return ()
     fits = f", {bootstrap.seeds} seeds each" if bootstrap.seeds > 1 else ""
     refits = (
-        f"{THIS_PROCEDURE.capitalize()}: training sample, seeds and test sample together, by {bootstrap.replications} "
-        f"refits{fits} with {bootstrap.draws} weights on training {of_what(bootstrap.resample)}; p on its line is not "
-        "adjusted."
+        f"{THIS_PROCEDURE.capitalize()}: training sample, seeds and test sample (clustered by {cluster}) together, by "
+        f"{bootstrap.replications} refits{fits} with {bootstrap.draws} weights on training "
+        f"{of_what(bootstrap.resample)}. Parts that come out below zero are set to zero."
     )
     lacking = [name for name in names if name not in bootstrap.models]
     without = [f"Not refitted: {', '.join(lacking)}."] if lacking else []
     return (refits, *without, *seed_note(bootstrap.seeds), *bootstrap.held)
 
 
+_VERSION = f"econllm {importlib.metadata.version('econllm')}."
 _AUTHORS = {"holm": "Holm", "romano-wolf": "Romano and Wolf"}
-_NO_PAIRS = pd.MultiIndex.from_arrays([[], []], names=["first", "second"])

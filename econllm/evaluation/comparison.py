@@ -19,7 +19,7 @@ THIS_MODEL, THIS_PROCEDURE = "this fitted model", "this procedure"
 _INDENT = "\u00a0\u00a0"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Comparison(TableExports):
     """Models compared on the same test rows.
 
@@ -38,7 +38,7 @@ class Comparison(TableExports):
           probabilities), flags;
         - with a bootstrap: training_std_error, seed_std_error, procedure_std_error, procedure_lower, procedure_upper of
           the perplexity, and the same of the difference, in nats, behind ``difference_``, with
-          difference_procedure_p_value.
+          difference_procedure_p_value and difference_procedure_p_adjusted (by Holm's method, unless adjust is None).
     pairs : pandas.DataFrame
         All pairs of models that may be compared: difference of the mean log scores (the first less the second, in
         nats), std_error, p_value, p_adjusted (over all pairs).
@@ -122,7 +122,7 @@ class Comparison(TableExports):
     def _lines(self, name: str, r: pd.Series) -> list[Row]:
         """Estimates of one model, and below them one line per kind of standard error."""
         compared = name != self.reference and "improper" not in r["flags"]
-        label = f"{name} ({', '.join(r['flags'])})" if r["flags"] else name
+        label = _label(name, r["flags"])
         more = [_or_none(r[column]) for column, _ in self._more_scores]
         gap: list[Any] = [None] * 4
         if compared:
@@ -151,7 +151,7 @@ class Comparison(TableExports):
         if not compared or np.isnan(error):
             return [None] * 4
         low, high = np.exp([-r["difference_procedure_upper"], -r["difference_procedure_lower"]])
-        return [f"({error:.4f})", None, interval(low, high, ".3f"), r["difference_procedure_p_value"]]
+        return [f"({error:.4f})", None, interval(low, high, ".3f"), r["difference_procedure_p_adjusted"]]
 
     @staticmethod
     def _weighted_error(r: pd.Series) -> str:
@@ -165,7 +165,14 @@ class Comparison(TableExports):
         Table
             The model of the row against that of the column: the difference of the mean log scores in nats, and "win" or
             "lose" where its adjusted p-value is below 1 - level.
+
+        Raises
+        ------
+        OptionError
+            With fewer than two models that may be compared.
         """
+        if self.pairs.empty:
+            raise OptionError("wins() needs two models that may be compared.")
         limit = 1 - self.level
         panels: list[Panel] = []
         columns: list[str] = []
@@ -181,7 +188,8 @@ class Comparison(TableExports):
             "Difference of the mean log scores, row less column, in nats per transition, paired by row; win and lose: "
             f"p < {limit:.2g}, adjusted for the number of pairs by Holm's method."
         )
-        return Table(columns, panels, title="Wins and losses", header="Model", notes=[note], key="tab:wins")
+        heads = [Column(name.replace(" ", "\n")) for name in columns]
+        return Table(heads, panels, title="Wins and losses", header="Model", notes=[note], key="tab:wins")
 
     def decomposition(self) -> Table:
         """How much of the uncertainty is due to the training sample, to the chance of training and to the test sample.
@@ -215,7 +223,7 @@ class Comparison(TableExports):
             ):
                 lines = [
                     Row(
-                        str(name),
+                        _label(str(name), r["flags"]),
                         [r[value], *(_or_none(r.get(f"{prefix}{source}std_error", np.nan)) for source in _SOURCES)],
                     )
                     for name, r in rows.iterrows()
@@ -257,8 +265,10 @@ class Comparison(TableExports):
 
         f = self.frame
         names = [" · ".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in f.index]
-        labels = [f"{n} ({', '.join(flags)})" if flags else n for n, flags in zip(names, f["flags"], strict=True)]
+        labels = [_label(n, flags) for n, flags in zip(names, f["flags"], strict=True)]
         single = None if isinstance(f.index, pd.MultiIndex) else float(f["perplexity"].loc[self.reference])
+        if single is not None and not np.isfinite(single):
+            single = None
         return forest(
             labels,
             f["perplexity"],
@@ -287,23 +297,27 @@ class Comparison(TableExports):
         Raises
         ------
         OptionError
-            Without a bootstrap, or for groups of rows.
+            Without a bootstrap, or where it refitted none of the models to draw.
         """
         from econllm.plots import decomposition
 
         check_option("of", of, ["difference", "perplexity"])
         self._need_bootstrap("plot_decomposition")
         prefix = "difference_" if of == "difference" else ""
+        column = f"{prefix}procedure_std_error"
         rows = self.frame if of == "perplexity" else self.frame[self._is_compared(self.frame)]
+        rows = rows[rows[column].notna()] if column in rows else rows[:0]
+        if rows.empty:
+            raise OptionError(f"there is no {of} to draw: the bootstrap refitted none of the models, or one of a pair.")
         names = [" · ".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in rows.index]
-        rows = rows[rows["procedure_std_error"].notna()]
+        labels = [_label(n, flags) for n, flags in zip(names, rows["flags"], strict=True)]
         parts = {part: rows[f"{prefix}{part}_std_error"].to_numpy() ** 2 for part in ("training", "seed")}
         parts["test"] = rows[f"{prefix}std_error"].to_numpy() ** 2
         what = f"the difference to {self.reference}, squared nats" if prefix else "the perplexity"
-        return decomposition(pd.DataFrame(parts, index=names), path=path, xlabel=f"Variance of {what}")
+        return decomposition(pd.DataFrame(parts, index=labels), path=path, xlabel=f"Variance of {what}")
 
     def _is_compared(self, frame: pd.DataFrame) -> np.ndarray:
-        other = frame.index.get_level_values("model") != self.reference
+        other = frame.index.get_level_values(-1) != self.reference
         proper = ~frame["flags"].map(lambda flags: "improper" in flags).to_numpy(dtype=bool)
         out: np.ndarray = other & proper
         return out
@@ -313,10 +327,18 @@ class Comparison(TableExports):
 _SOURCES = ("training_", "seed_", "", "", "procedure_")
 
 
+def _label(name: str, flags: tuple[str, ...]) -> str:
+    return f"{name} ({', '.join(flags)})" if flags else name
+
+
 def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
 def _verdict(pair: pd.Series, limit: float) -> str:
-    word = "tie" if not pair["p_adjusted"] < limit else "win" if pair["difference"] > 0 else "lose"
-    return f"{pair['difference']:+.3f} {word}".replace("-", "\u2212")
+    gap, p = pair["difference"], pair["p_adjusted"]
+    shown = "0.000" if abs(gap) < 0.0005 else f"{gap:+.3f}".replace("-", "\u2212").replace("inf", "\u221e")
+    if np.isnan(p) and np.isfinite(gap):
+        return shown  # a single cluster: nothing can be tested
+    word = "tie" if np.isfinite(gap) and not p < limit else "win" if gap > 0 else "lose"
+    return f"{shown} {word}"

@@ -19,18 +19,22 @@ class Components:
     seed : float
         Over seeds of stochastic training (order of the examples and initial values), in squared nats; nan where every
         replication had one seed.
+    between : float
+        Variance of the mean scores over replications, from which `training` is computed.
     df_training, df_seed : int
-        Degrees of freedom behind them.
+        Degrees of freedom of `between` and of `seed`.
 
     Examples
     --------
-    >>> variance, df = Components(training=4e-4, seed=float("nan"), df_training=9, df_seed=0).total(1e-4)
+    >>> part = Components(training=4e-4, seed=float("nan"), between=5e-4, df_training=9, df_seed=0)
+    >>> variance, df = part.total(1e-4)
     >>> round(variance, 6), round(df, 1)
-    (0.0005, 14.1)
+    (0.0005, 9.0)
     """
 
     training: float
     seed: float
+    between: float
     df_training: int
     df_seed: int
 
@@ -47,14 +51,14 @@ class Components:
         Returns
         -------
         variance, degrees of freedom : float
-            By Satterthwaite (1946, Biometrics Bulletin 2): the squared sum over the sum of squares, each divided by its
-            degrees of freedom.
+            By Satterthwaite (1946, Biometrics Bulletin 2): the squared sum over the sum of squares of what was
+            measured, each divided by its degrees of freedom. The training part is a difference, as uncertain as what it
+            was taken from.
         """
-        parts = [(self.training, self.df_training), (test, df_test)]
-        if self.df_seed:
-            parts.append((self.seed, self.df_seed))
-        variance = sum(value for value, _ in parts)
-        spread = sum(value**2 / df for value, df in parts if df > 0)
+        seed = self.seed if self.df_seed else 0.0
+        measured = [(self.between, self.df_training), (seed, self.df_seed), (test, df_test)]
+        variance = self.training + seed + test
+        spread = sum(value**2 / df for value, df in measured if df > 0)
         return float(variance), float(variance**2 / spread) if spread > 0 else float(df_test)
 
 
@@ -102,13 +106,14 @@ def components(scores: np.ndarray, counts: np.ndarray) -> Components:
         correction = persons / (persons - 1) if persons > 1 else np.nan
         averaged = parts.mean(axis=1)
         crossed = correction * np.sum((averaged - averaged.mean(axis=0)) ** 2) / (replications - 1)
-        training = means.mean(axis=1).var(ddof=1) - crossed
+        between = float(means.mean(axis=1).var(ddof=1))
+        training = between - crossed
         if seeds == 1:
-            return Components(_at_least_zero(training), np.nan, replications - 1, 0)
+            return Components(_at_least_zero(training), np.nan, between, replications - 1, 0)
         df = replications * (seeds - 1)
         nested = correction * np.sum((parts - averaged[:, None]) ** 2) / df
         seed = means.var(axis=1, ddof=1).mean() - nested
-    return Components(_at_least_zero(training - seed / seeds), _at_least_zero(seed), replications - 1, df)
+    return Components(_at_least_zero(training - seed / seeds), _at_least_zero(seed), between, replications - 1, df)
 
 
 def _at_least_zero(value: float) -> float:

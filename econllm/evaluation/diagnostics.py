@@ -293,18 +293,32 @@ class Diagnostics(TableExports):
         replications: int = 200,
         seed: Seed = 0,
     ) -> Figure:
-        """Draw :meth:`reliability`; saved where a path is given (.png, .pdf or .svg)."""
+        """Draw :meth:`reliability`; saved where a path is given (.png, .pdf or .svg).
+
+        Raises
+        ------
+        OptionError
+            If there is no such event, or it happens in every row or in none.
+        """
         from econllm.plots import reliability
 
+        self._check_varies(event)
         curves = self.reliability(event, replications=replications, seed=seed)
         # An improper model may go beyond 0 and 1, where there is nothing to draw.
         inside = {name: curve.assign(predicted=curve["predicted"].clip(0, 1)) for name, curve in curves.items()}
         return reliability(inside, path=path, title=title)
 
     def plot_roc(self, event: str, path: str | os.PathLike[str] | None = None, *, title: str = "") -> Figure:
-        """Draw :meth:`roc`; saved where a path is given (.png, .pdf or .svg)."""
+        """Draw :meth:`roc`; saved where a path is given (.png, .pdf or .svg).
+
+        Raises
+        ------
+        OptionError
+            If there is no such event, or it happens in every row or in none.
+        """
         from econllm.plots import roc
 
+        self._check_varies(event)
         return roc(self.roc(event), path=path, title=title)
 
     def plot_transitions(self, model: str, path: str | os.PathLike[str] | None = None, *, top: int = 12) -> Figure:
@@ -346,6 +360,15 @@ class Diagnostics(TableExports):
                 f"event={event!r} is none of {listing(self._events, 12)}.{did_you_mean(event, self._events)}"
             )
         return self._events[event]
+
+    def _check_varies(self, event: str) -> None:
+        """Refuse to draw an event that always or never happens, which no probability can tell apart."""
+        happening = self._event(event)
+        weights = self._rows.weights_of(happening.rows)
+        happened = happening.happened if weights is None else happening.happened[weights > 0]
+        if happened.all() or not happened.any():
+            where = "every row" if happened.all() else "no row"
+            raise OptionError(f"event {event!r} happens in {where}, so there is no curve to draw: name another event.")
 
     def _panel(self, method: str) -> CareerPanel:
         if not isinstance(self._rows.data, CareerPanel):

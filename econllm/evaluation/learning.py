@@ -15,7 +15,7 @@ import pandas as pd
 from econllm import metrics
 from econllm.base import Estimator
 from econllm.errors import DataError, InfiniteScoreWarning, OptionError, check_number, listing, refusal, warn
-from econllm.evaluation.bootstrap import check_models, panel_digest
+from econllm.evaluation.bootstrap import check_models, named_seed, panel_digest
 from econllm.options import Seed, child_seed, resolve_seed
 from econllm.panel import CareerPanel
 from econllm.resampling import check_replications, run_replications
@@ -107,6 +107,7 @@ class LearningCurve(TableExports):
 class _Fit:
     """One fit: take persons, estimate a model, score the test sample."""
 
+    names: tuple[str, ...]
     models: tuple[Estimator, ...]
     train: CareerPanel
     test: CareerPanel
@@ -123,7 +124,7 @@ class _Fit:
         point, m = divmod(rest, len(self.models))
         source = child_seed(self.root, repeat)
         sample = self._sample(*self.points[point], source)
-        fitted = self.models[m].fit(sample, validation=self.validation, seed=child_seed(source, 2 + m))
+        fitted = self.models[m].fit(sample, validation=self.validation, seed=named_seed(source, self.names[m]))
         if "improper" in fitted.flags:
             raise OptionError(
                 f"{self.models[m]!r} is improper: its probabilities sum to more than one, so its perplexity flatters "
@@ -234,10 +235,10 @@ def learning_curve(
     check_replications(fits, seed, n_jobs, folder)
     joined = None if extra is None else _join(train, extra)
     root = resolve_seed(seed)
-    task = _Fit(specs, train, test, validation, joined, points, root)
+    task = _Fit(names, specs, train, test, validation, joined, points, root)
     given = {"train": train, "test": test, "validation": validation, "extra": extra}
     description = {
-        "models": {name: repr(spec) for name, spec in zip(names, specs, strict=True)},
+        "models": [[name, repr(spec)] for name, spec in zip(names, specs, strict=True)],
         "points": [list(point) for point in points],
         "data": {name: panel_digest(panel) for name, panel in given.items() if panel is not None},
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from econllm.errors import OptionError
@@ -41,13 +43,18 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return out
 
 
-def multiplier_draws(influence: np.ndarray, draws: int, seed: np.random.SeedSequence) -> np.ndarray:
+def multiplier_draws(
+    influence: Sequence[np.ndarray], clusters: Sequence[int], draws: int, seed: np.random.SeedSequence
+) -> np.ndarray:
     """Draw deviations of means by weighting clusters at random.
 
     Parameters
     ----------
-    influence : numpy.ndarray, shape (clusters, m)
-        What every cluster adds to the deviation of each of m means; columns sum to zero.
+    influence : sequence of numpy.ndarray, each of shape (all clusters, m)
+        Group of rows by group of rows, what every cluster adds to the deviation of each of m means; columns sum to
+        zero.
+    clusters : sequence of int
+        How many of the clusters have rows in each group.
     draws : int
         Number of draws.
     seed : numpy.random.SeedSequence
@@ -55,23 +62,32 @@ def multiplier_draws(influence: np.ndarray, draws: int, seed: np.random.SeedSequ
 
     Returns
     -------
-    numpy.ndarray, shape (draws, m)
-        Deviations with the covariance of the means, from exponential weights less one.
+    numpy.ndarray, shape (draws, sum of m)
+        Deviations with the covariance of the means, from exponential weights less one, and tails as those of t: every
+        draw of a group is divided by the root of a chi-squared variable over its degrees of freedom, clusters less one,
+        as statistics are divided by an estimated standard error. nan for a group of fewer than two clusters.
 
     Examples
     --------
-    >>> multiplier_draws(np.array([[0.5], [-0.5]]), 3, np.random.SeedSequence(0)).shape
+    >>> multiplier_draws([np.array([[0.5], [-0.5]])], [2], 3, np.random.SeedSequence(0)).shape
     (3, 1)
     """
-    clusters = len(influence)
+    together = np.hstack(influence)
     generator = np.random.default_rng(seed)
-    out = np.empty((draws, influence.shape[1]))
-    scale = np.sqrt(clusters / (clusters - 1)) if clusters > 1 else np.nan
+    out = np.empty((draws, together.shape[1]))
     # In blocks: all weights at once would be draws times clusters numbers.
-    block = max(1, 2_000_000 // max(clusters, 1))
+    block = max(1, 2_000_000 // max(len(together), 1))
     for start in range(0, draws, block):
-        weights = generator.standard_exponential((min(block, draws - start), clusters)) - 1.0
-        out[start : start + len(weights)] = weights @ influence * scale
+        weights = generator.standard_exponential((min(block, draws - start), len(together))) - 1.0
+        out[start : start + len(weights)] = weights @ together
+    end = 0
+    for part, count in zip(influence, clusters, strict=True):
+        start, end = end, end + part.shape[1]
+        if count < 2:
+            out[:, start:end] = np.nan
+            continue
+        tails = generator.chisquare(count - 1, (draws, 1)) / (count - 1)
+        out[:, start:end] *= np.sqrt(count / (count - 1) / tails)
     return out
 
 
@@ -122,7 +138,8 @@ def confidence_set(means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     means : numpy.ndarray, shape (models,)
-        Mean log score of every model, larger is better; a missing or infinite one is not in any set (p-value 0).
+        Mean log score of every model, larger is better; a missing or infinite one is not in any set (p-value 0). Where
+        deviations are missing, all p-values are.
     deviations : numpy.ndarray, shape (draws, models)
         Draws of the means about their values, see :func:`multiplier_draws`.
 
@@ -150,13 +167,15 @@ def confidence_set(means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
         raise OptionError(f"deviations has shape {deviations.shape}; expected (draws, {len(means)}).")
     out = np.zeros(len(means))
     left = list(np.flatnonzero(np.isfinite(means)))
+    if not np.isfinite(deviations[:, left]).all():
+        return np.full(len(means), np.nan)
     largest = 0.0
     while len(left) > 1:
         gaps = means[left] - means[left].mean()
         drawn = deviations[:, left] - deviations[:, left].mean(axis=1, keepdims=True)
         errors = drawn.std(axis=0)
-        # Models without any variation about the mean of all are equal to it.
-        safe = np.where(errors > 0, errors, np.inf)
+        # Models without any variation about the mean of all are equal to it, but for rounding.
+        safe = np.where(errors > _ROUNDING, errors, np.inf)
         statistics = -gaps / safe
         worst = int(np.argmax(statistics))
         exceed = (np.max(-drawn / safe, axis=1) >= statistics[worst] - _ROUNDING).sum()

@@ -45,6 +45,8 @@ LOOKS = (
     Look("#555555", ">"),
     Look("#a8c0de", "p"),
 )
+# Share of a number, or of one, by which rounding may move it beyond its bound.
+_SLACK = 1e-12
 # Inches: a line of a legend.
 LEGEND_LINE = 0.18
 # Shares of the axis: the least distance of two ticks, and how far the error bars of two lines, and of all, stand apart.
@@ -176,7 +178,7 @@ def read_curves(
 
 
 def check_order(what: str, low: np.ndarray, middle: np.ndarray, high: np.ndarray) -> None:
-    """Raise unless numbers lie between their bounds; missing ones are left out.
+    """Raise unless numbers lie between their bounds, but for rounding; missing ones are left out.
 
     Raises
     ------
@@ -187,7 +189,8 @@ def check_order(what: str, low: np.ndarray, middle: np.ndarray, high: np.ndarray
     --------
     >>> check_order("estimate", np.array([0.0]), np.array([1.0]), np.array([float("nan")]))
     """
-    outside = (low > middle) | (high < middle)
+    slack = _SLACK * np.maximum(1.0, np.abs(np.where(np.isfinite(middle), middle, 0.0)))
+    outside = (low > middle + slack) | (high < middle - slack)
     if outside.any():
         i = int(np.flatnonzero(outside)[0])
         raise OptionError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,9 +32,11 @@ _PARTS = (
     ("seed", "seed of training", "white", "//////"),
     ("test", "test sample", BAND, ""),
 )
-_LONGEST = 40
-# Inches: the plotted area, a row, a character of a label, and the room for axis and legend.
-_AREA, _ROW, _CHARACTER, _FRAME = 4.4, 0.34, 0.075, 1.0
+# Characters: of a model's name, and of a line of the axis's title.
+_LONGEST, _LINE_LENGTH = 40, 44
+# Inches: the plotted area, a row, a character of a label, a further line of the axis's title, and the room for axis and
+# legend.
+_AREA, _ROW, _CHARACTER, _LINE, _FRAME = 4.4, 0.34, 0.075, 0.17, 1.0
 
 
 def decomposition(
@@ -58,7 +62,8 @@ def decomposition(
     Returns
     -------
     matplotlib.figure.Figure
-        At the end of a bar stands the root of the total, the standard error from all sources that were measured.
+        At the end of a bar stands the root of the total, the standard error from all sources that were measured. Small
+        and large variances are in units of a power of ten, which the title of the axis names, as in (1e4).
 
     Raises
     ------
@@ -80,8 +85,11 @@ def decomposition(
     variances = _read(frame)
     target = check_figure_path(path)
     names = [shorten(name, _LONGEST) for name in frame.index]
+    power = _power(variances)
+    unit = f" (1e{power})".replace("-", "\u2212") if power else ""
+    below = textwrap.wrap((xlabel + unit).strip(), _LINE_LENGTH)
     width = _AREA + _CHARACTER * max(map(len, names))
-    figure = new_figure(width, _FRAME + _ROW * len(names), title)
+    figure = new_figure(width, _FRAME + _ROW * len(names) + _LINE * max(len(below) - 1, 0), title)
     axes = figure.add_subplot()
     places = np.arange(len(names))
     ends = np.zeros(len(names))
@@ -96,10 +104,12 @@ def decomposition(
     _write_totals(axes, ends, variances)
     axes.set_yticks(places, names, fontsize=9, parse_math=False)
     axes.set(xlim=(0, float(ends.max()) * 1.18 or 1.0), ylim=(len(names) - 0.5, -0.5))
-    axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4))
+    # The title of the axis names the power: matplotlib's own note of it would run into a long title.
+    axes.ticklabel_format(axis="x", style="sci" if power else "plain", scilimits=(power, power))
+    axes.xaxis.get_offset_text().set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=9)
-    axes.set_xlabel(xlabel, parse_math=False)
+    axes.set_xlabel("\n".join(below), parse_math=False)
     hide_frame(axes, ("top", "right", "left"))
     figure.legend(loc="outside lower center", ncols=len(_PARTS), frameon=False, fontsize=8)
     save(figure, target)
@@ -121,6 +131,13 @@ def _read(frame: pd.DataFrame) -> np.ndarray:
     if np.isnan(variances).all():
         raise OptionError("frame holds no variance: there is nothing to draw.")
     return variances
+
+
+def _power(variances: np.ndarray) -> int:
+    """Power of ten to count in: 0, unless numbers along the axis would be long."""
+    longest = float(np.clip(np.nan_to_num(variances), 0, None).sum(axis=1).max())
+    power = math.floor(math.log10(longest)) if longest > 0 else 0
+    return 0 if -3 < power < 4 else power
 
 
 def _write_totals(axes: Axes, ends: np.ndarray, variances: np.ndarray) -> None:

@@ -35,6 +35,8 @@ _SIDE, _FRAME, _STRIP = 2.1, 0.45, 0.22
 # Between panels, as a share of their width: the numbers of neighbours must not meet.
 _GAP = 0.15
 _BINS = 50
+# A curve over less than this share of the axis is drawn as dots.
+_NARROW = 0.01
 
 
 def reliability(
@@ -62,7 +64,8 @@ def reliability(
     -------
     matplotlib.figure.Figure
         At most three panels side by side, on the same axes. On the dashed diagonal probabilities mean what they say. A
-        strip below a panel shows where predictions lie.
+        strip below a panel shows where predictions lie. Axes end with the curves; a wide band may go on beyond them. A
+        curve too narrow to be seen, such as that of a single predicted value, is a dot on its band.
 
     Raises
     ------
@@ -135,18 +138,34 @@ def _check(name: str, curve: dict[str, np.ndarray]) -> None:
 
 def _top(curves: dict[str, dict[str, np.ndarray]]) -> float:
     """End of both axes: one, unless the event is so rare for every model that curves would fill a corner."""
-    numbers = np.concatenate([np.concatenate(list(curve.values())) for curve in curves.values()])
-    largest = float(np.max(numbers, where=np.isfinite(numbers), initial=0.0))
+    # Bands count up to twice the curve: one wide upper bound would press all curves into a corner.
+    curve, band = _largest(curves, ["predicted", "observed"]), _largest(curves, ["upper"])
+    largest = max(curve, min(band, 2 * curve)) or band
     return 1.0 if largest > 0.6 or largest == 0 else 1.05 * largest
+
+
+def _largest(curves: dict[str, dict[str, np.ndarray]], columns: list[str]) -> float:
+    """Largest finite number of some columns, at least zero."""
+    numbers = np.concatenate([curve[column] for curve in curves.values() for column in columns])
+    return float(np.max(numbers, where=np.isfinite(numbers), initial=0.0))
 
 
 def _draw(axes: Axes, curve: dict[str, np.ndarray], top: float) -> None:
     order = np.argsort(curve["predicted"], kind="stable")
     x, y, low, high = (curve[c][order] for c in ("predicted", "observed", "lower", "upper"))
     axes.plot([0, top], [0, top], color=GUIDE, linestyle=DASHES, linewidth=1, zorder=1)
-    # Between two predicted values nothing was seen: a step half-way favours neither.
-    axes.fill_between(x, low, high, step="mid", color=BAND, linewidth=0, zorder=0.5)
-    axes.plot(x, y, color=INK, linewidth=1.4, drawstyle="steps-mid", marker="o" if len(x) == 1 else None, markersize=4)
+    # Between two predicted values nothing was seen: a step half-way favours neither. Next to a missing point
+    # fill_between would end a step of its own early, so the corners are given.
+    edges = np.concatenate([x[:1], (x[1:] + x[:-1]) / 2, x[-1:]])
+    corners = np.column_stack([edges[:-1], edges[1:]]).ravel()
+    axes.fill_between(corners, np.repeat(low, 2), np.repeat(high, 2), color=BAND, linewidth=0, zorder=0.5)
+    narrow = float(np.diff(edges)[np.isfinite(y)].sum()) < _NARROW * top
+    if narrow:
+        axes.vlines(x, low, high, color=BAND, linewidth=4, zorder=0.5)
+    axes.plot(
+        x, y, color=INK, linewidth=1.4, drawstyle="steps-mid", marker="o" if narrow else None, markersize=4,
+        clip_on=not narrow,
+    )  # fmt: skip
     axes.set(xlim=(0, top), ylim=(0, top), box_aspect=1)
     axes.tick_params(labelsize=8)
     axes.locator_params(nbins=5)

@@ -15,8 +15,15 @@ from econllm.tables.content import plain_cell
 
 # maketables reads a colon as the sign of an interaction.
 _BETWEEN = " | "
-_KEYS = {"N": "n", "ll": "log_likelihood", "se_type": "cov_type", "n_clusters": "clusters"}
-_DEFAULT = ("n", "persons", "clusters", "log_likelihood", "pseudo_r2", "aic", "bic", "parameters", "se_type")
+# Statistics that maketables has its own names for: under these they share rows with those of other packages.
+_KEYS = {
+    "N": "n",
+    "n_clusters": "clusters",
+    "ll": "log_likelihood",
+    "llnull": "null_log_likelihood",
+    "se_type": "cov_type",
+}
+_DEFAULT = ("N", "persons", "n_clusters", "ll", "pseudo_r2", "aic", "bic", "parameters", "se_type")
 _COLUMNS = {"estimate": "b", "std_error": "se", "statistic": "t", "p_value": "p", "lower": "ci95l", "upper": "ci95u"}
 
 
@@ -31,7 +38,7 @@ class MaketablesStatistics:
     >>> class Fit(MaketablesStatistics):
     ...     info = SimpleNamespace(rows=100, persons=None, log_likelihood=-120.5, parameters=9)
     >>> Fit().__maketables_default_stat_keys__
-    ['n', 'log_likelihood', 'parameters']
+    ['N', 'll', 'parameters']
     >>> Fit().__maketables_stat__("ll"), len(Fit().__maketables_coef_table__)
     (-120.5, 0)
     """
@@ -54,14 +61,15 @@ class MaketablesStatistics:
 
     @property
     def __maketables_default_stat_keys__(self) -> list[str]:
-        """Statistics to print, of the usual ones those that there are."""
+        """Statistics to print, of the usual ones those that there are, by maketables' names where it has such."""
         found = {key: self.__maketables_stat__(key) for key in _DEFAULT}
         return [key for key, value in found.items() if value is not None and value == value]
 
     @property
     def __maketables_stat_labels__(self) -> dict[str, str]:
         """Names of the statistics for a reader."""
-        return {**{key: label for key, (label, _) in LABELS.items()}, "se_type": "Standard errors"}
+        names = {key: key for key in LABELS} | _KEYS
+        return {key: LABELS[name][0] for key, name in names.items()}
 
     def _maketables_statistics(self) -> dict[str, Any]:
         info = self.info
@@ -90,7 +98,7 @@ class MaketablesPlugin(MaketablesStatistics):
     >>> Fit().__maketables_coef_table__[["b", "se"]].reset_index().values.tolist()
     [['cook | educ', 0.5, 0.1]]
     >>> Fit().__maketables_stat__("N"), Fit().__maketables_default_stat_keys__
-    (100, ['n'])
+    (100, ['N'])
     """
 
     @property

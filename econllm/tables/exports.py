@@ -41,7 +41,7 @@ class TableExports(abc.ABC):
         *,
         fragment: bool = False,
         siunitx: bool = False,
-        landscape: bool = False,
+        landscape: bool | None = None,
         longtable: bool | None = None,
     ) -> str:
         """Write the table in LaTeX, see :meth:`econllm.Table.to_latex`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from econllm.tables.content import Cell, Fact, Panel, Row
 from econllm.tables.escape import escape_latex
 from econllm.tables.formats import looks_numeric
-from econllm.tables.latex_size import BREAK, NARROW, Size, are_paired, table_size
+from econllm.tables.latex_size import BREAK, LANDSCAPE, NARROW, Size, are_paired, table_size
 from econllm.tables.layout import (
     FactLine,
     alignments,
@@ -33,7 +33,7 @@ def latex_table(
     *,
     fragment: bool = False,
     siunitx: bool = False,
-    landscape: bool = False,
+    landscape: bool | None = None,
     longtable: bool | None = None,
 ) -> str:
     r"""Write a table as LaTeX.
@@ -47,8 +47,9 @@ def latex_table(
         the label only.
     siunitx : bool
         Whether to align numbers at the decimal point.
-    landscape : bool
-        Whether to turn the page. A fragment is set for a turned page that the document provides.
+    landscape : bool, optional
+        Whether to turn the page; by default where the table is too wide for one that is not. A fragment is set for a
+        turned page, which the document provides, only where this is True.
     longtable : bool, optional
         Whether to break over pages; by default where the table is longer than one.
 
@@ -70,7 +71,8 @@ def latex_table(
     \bottomrule
     \end{tabular}
     """
-    size = table_size(table, siunitx=siunitx, landscape=landscape, longtable=longtable)
+    turns = bool(landscape) if fragment else landscape
+    size = table_size(table, siunitx=siunitx, landscape=turns, longtable=longtable)
     # The label follows the caption, whose number it takes.
     caption = [rf"\caption{{{escape_latex(table.title)}}}"] if table.title and not fragment else []
     caption += [rf"\label{{{table.key}}}"] if table.key and not fragment else []
@@ -79,7 +81,7 @@ def latex_table(
         lines = ["{", *size.commands, *_longtable(table, size, caption), "}"]
     else:
         lines = _float(table, size, caption, fragment=fragment, three=three)
-    turned = landscape and not fragment
+    turned = size.page is LANDSCAPE and not fragment
     if turned:
         lines = [r"\begin{landscape}", *lines, r"\end{landscape}"]
     needed = {

@@ -90,7 +90,9 @@ class Size:
         return min(1.0, max(NARROW, math.ceil(103 * self.points / self.page.width) / 100))
 
 
-def table_size(table: Table, *, siunitx: bool = False, landscape: bool = False, longtable: bool | None = None) -> Size:
+def table_size(
+    table: Table, *, siunitx: bool = False, landscape: bool | None = None, longtable: bool | None = None
+) -> Size:
     """Choose how a table is set, so that it fits the text width and height of the article class.
 
     Parameters
@@ -98,8 +100,9 @@ def table_size(table: Table, *, siunitx: bool = False, landscape: bool = False, 
     table : Table
     siunitx : bool
         Whether numbers are aligned at the decimal point.
-    landscape : bool
-        Whether the page is turned.
+    landscape : bool, optional
+        Whether the page is turned; by default where the table is wider than a portrait page at the smallest setting,
+        unless it would be too long for a turned page over which it must not break.
     longtable : bool, optional
         Whether the table breaks over pages; by default where it is longer than one.
 
@@ -113,8 +116,20 @@ def table_size(table: Table, *, siunitx: bool = False, landscape: bool = False, 
     >>> size = table_size(Table(["n"], [("a", 1)] * 41))
     >>> size.commands, size.label, size.long
     ((), None, True)
+    >>> table_size(Table([f"Column {j}" for j in range(14)], [("a", *range(14))])).page is LANDSCAPE
+    True
     """
-    page = LANDSCAPE if landscape else PORTRAIT
+    if landscape is not None:
+        return _size_on(LANDSCAPE if landscape else PORTRAIT, table, siunitx, longtable)
+    upright = _size_on(PORTRAIT, table, siunitx, longtable)
+    if upright.points <= PORTRAIT.width:
+        return upright
+    turned = _size_on(LANDSCAPE, table, siunitx, longtable or None)
+    return upright if turned.long and longtable is False else turned
+
+
+def _size_on(page: Page, table: Table, siunitx: bool, longtable: bool | None) -> Size:
+    """Choose how a table is set on a page."""
     decimals = decimal_columns(table) if siunitx else (None,) * len(table.columns)
     label, columns = column_widths(table, decimals)
     label += 10.0 * any(panel.title for panel in table.body)

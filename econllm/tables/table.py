@@ -216,7 +216,7 @@ class Table:
         *,
         fragment: bool = False,
         siunitx: bool = False,
-        landscape: bool = False,
+        landscape: bool | None = None,
         longtable: bool | None = None,
     ) -> str:
         r"""Write the table as LaTeX; everything in it is escaped.
@@ -232,9 +232,10 @@ class Table:
         siunitx : bool
             Whether to align numbers at the decimal point, in the ``S`` columns of siunitx (version 3); brackets and
             stars around a number do not shift it. Cells without a number, and headings, are centred above and below.
-        landscape : bool
-            Whether to put the table on a turned page, of pdflscape. A fragment is set for the width of such a page but
-            leaves turning it to the document.
+        landscape : bool, optional
+            Whether to put the table on a turned page, of pdflscape. By default where it is wider than a page of the
+            article class even in the smallest font. A fragment leaves turning to the document, and is set for the width
+            of a turned page only where this is True.
         longtable : bool, optional
             Whether to write a ``longtable``, which breaks over pages. By default where the table is longer than a page
             of the article class; False keeps it in one float, whatever its length.
@@ -242,8 +243,8 @@ class Table:
         Returns
         -------
         str
-            Starting with a comment that names the packages to load: booktabs, threeparttable or longtable, siunitx and
-            pdflscape where asked for, and array where labels are wrapped.
+            Starting with a comment that names the packages to load: booktabs, threeparttable or longtable, siunitx
+            where asked for, pdflscape where the page is turned, and array where labels are wrapped.
 
         Raises
         ------
@@ -301,6 +302,8 @@ class Table:
 
     def to_word(self, path: str | os.PathLike[str]) -> None:
         """Write the table as a Word document, through the package maketables.
+
+        A table that is too wide for the page even in the smallest font is set on a turned one.
 
         Parameters
         ----------

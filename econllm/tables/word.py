@@ -21,16 +21,18 @@ from econllm.tables.widths import text_width
 if TYPE_CHECKING:
     from econllm.tables.table import Table
 
-# Longer tables break over pages; others are kept together.
-_LINES = 40
+# Longer tables break over pages, upright or turned; others are kept together.
+_LINES, _TURNED_LINES = 40, 26
 # Where the values of facts stand, and how far rows are indented under a title, in centimetres.
 _TAB = 5.0
 _INDENT = 0.4
-# Room between the margins of a page, between columns, and for a column before its texts are wrapped, in points.
-_PAGE = 432.0
+# Room between the margins of a page, upright and turned, in points.
+_PAGE, _TURNED = 432.0, 612.0
+# Room between columns, for a column before its texts are wrapped, and for wrapped labels, at ten points.
 _GAP = 12.0
 _WIDEST = 180.0
-# The first font size at which a table fits is taken.
+_LABEL = 80.0
+# The first font size at which a table fits is taken; at the last one the page is turned.
 _SIZES = (11, 10, 9, 8)
 _MARGINS = {"left": 60, "right": 60, "top": 20, "bottom": 20}
 
@@ -98,19 +100,21 @@ def _document(table: Table) -> Any:
         rgroup_display=titled,
         rgroup_sep="tb" if titled else "t" if len(table.body) > 1 else "",
     )
-    size, widths = _widths(table)
+    size, widths, turned = _layout(table)
     style = {
         "font_size_pt": size,
         "notes_font_size_pt": size - 1,
         "notes_align": "left",
         "align_center_cells": False,
         "cell_margins_dxa": _MARGINS,
-        "prevent_page_breaks": len(pairs) <= _LINES,
+        "prevent_page_breaks": len(pairs) <= (_TURNED_LINES if turned else _LINES),
     }
     document: Any = made.make(type="docx", docx_style=style)
     # The font of what is added below.
     document.styles["Normal"].font.name = str(MTable.DEFAULT_DOCX_STYLE["font_name"])
     document.styles["Normal"].font.size = Pt(size)
+    if turned:
+        _turn(document.sections[0])
     _set_widths(document, widths)
     _write_headings(table, document)
     _write_panels(table, document, titled=titled)
@@ -121,17 +125,30 @@ def _document(table: Table) -> Any:
     return document
 
 
-def _widths(table: Table) -> tuple[int, list[float]]:
-    """Font size and widths of the columns, in points; texts of columns that are too wide are wrapped."""
+def _layout(table: Table) -> tuple[int, list[float], bool]:
+    """Font size, widths of the columns in points, and whether the page is turned; texts that are too wide are wrapped.
+
+    On a turned page that is too narrow, labels are wrapped first: numbers would be broken in the middle.
+    """
     label, columns = column_widths(table, (None,) * len(table.columns))
     for group, start, count in spans(table.columns):
         columns[start] += max(text_width(group) - sum(columns[start : start + count]), 0.0)
     label += 20.0 * any(panel.title for panel in table.body)
     natural = [min(width, _WIDEST) + _GAP for width in (label, *columns)]
-    size = next((size for size in _SIZES if size / 10 * sum(natural) <= _PAGE), _SIZES[-1])
+    turned = _SIZES[-1] / 10 * sum(natural) > _PAGE
+    page = _TURNED if turned else _PAGE
+    size = next((size for size in _SIZES if size / 10 * sum(natural) <= page), _SIZES[-1])
+    natural[0] = min(natural[0], max(10 / size * page - sum(natural[1:]), _LABEL))
     # Narrow tables are spread, or their notes would be pillars of words.
-    scale = min(max(size / 10, NARROW * _PAGE / sum(natural)), _PAGE / sum(natural))
-    return size, [scale * width for width in natural]
+    scale = min(max(size / 10, NARROW * page / sum(natural)), page / sum(natural))
+    return size, [scale * width for width in natural], turned
+
+
+def _turn(section: Any) -> None:
+    from docx.enum.section import WD_ORIENT
+
+    section.orientation = WD_ORIENT.LANDSCAPE
+    section.page_width, section.page_height = section.page_height, section.page_width
 
 
 def _set_widths(document: Any, widths: Sequence[float]) -> None:

@@ -307,3 +307,52 @@ def test_standard_error_against_the_variation_over_training_samples(shift, lowes
     boots = [el.bootstrap({"E": model}, sample(s), test, replications=60) for s in range(16)]
     found = [boot.components()["E"].training * boot.perplexity["E"].mean() ** 2 for boot in boots]
     assert lowest < np.sqrt(np.mean(found)) / truth < highest
+
+
+def test_a_folder_of_the_same_models_in_another_order_is_refused(parts, tmp_path):
+    train, _, test = parts
+    arguments = {"replications": 2, "seed": 1, "folder": tmp_path / "boot"}
+    el.bootstrap(MODELS, train, test, **arguments)
+    with pytest.raises(OptionError, match="other models"):
+        el.bootstrap(dict(reversed(MODELS.items())), train, test, **arguments)
+
+
+def test_a_folder_of_other_covariates_or_households_is_refused(parts, tmp_path):
+    df = el.datasets.simulate_careers(40, 3, seed=4).to_frame()
+    df["household"] = df["person"] // 2
+
+    def run(df, folder):
+        panel = el.CareerPanel(df, "person", "year", "occupation", static=["household"], dynamic=["educ"])
+        train, test = panel.split([0.6, 0.4], seed=0)
+        return el.bootstrap(
+            {"E": el.Empirical()}, train, test, replications=2, resample="household", folder=tmp_path / folder
+        )
+
+    run(df, "a")
+    with pytest.raises(OptionError, match="other models, data or seed"):
+        run(df.assign(educ=df["educ"] + 1), "a")
+    with pytest.raises(OptionError, match="other models, data or seed"):
+        run(df.assign(household=df["person"] // 3), "a")
+
+
+def test_numbers_of_stochastic_models_do_not_depend_on_their_place(parts):
+    train, _, test = parts
+    forth = el.bootstrap({"E": el.Empirical(), "N": Noisy()}, train, test, replications=3, seed=2)
+    back = el.bootstrap({"N": Noisy(), "E": el.Empirical()}, train, test, replications=3, seed=2)
+    assert np.array_equal(forth.scores[:, :, 1], back.scores[:, :, 0])
+
+
+def test_an_ensemble_is_refitted_without_standard_errors(parts):
+    train, valid, test = parts
+    model = el.Ensemble(el.MNLogit("occupation ~ educ", penalty="l2"), members=2)
+    fitted = {"E": model.fit(train, validation=valid, seed=0), "F": el.Empirical().fit(train)}
+    for given in (fitted, {"E": model, "F": el.Empirical()}):
+        boot = el.bootstrap(given, train, test, validation=valid, replications=2)
+        assert "cov_type=None" in boot.specifications[0]
+        assert el.compare(fitted, test, bootstrap=boot).frame["procedure_std_error"].notna().all()
+
+
+def test_what_is_no_validation_panel_is_named(parts):
+    train, valid, test = parts
+    with pytest.raises(DataError, match="validation is a DataFrame"):
+        el.bootstrap(MODELS, train, test, validation=valid.to_frame(), replications=2)

@@ -144,10 +144,8 @@ def test_data_frames_are_compared_row_by_row():
     fits = {"constant": el.MNLogit("y ~ 1").fit(df), "x": el.MNLogit("y ~ x").fit(df)}
     table = el.compare(fits, df)
     text = " ".join(str(table).split())
-    assert (
-        "Test sample: 90 rows; 3 outcomes. Standard errors in parentheses. This fitted model: for independent rows"
-        in text
-    )
+    assert "Test sample: 90 rows; 3 outcomes. Training sample: 90 rows. Standard errors" in text
+    assert "This fitted model: for independent rows" in text
     assert "history" not in text
     assert "person" not in text
     assert table.frame.loc["x", "difference"] > 0
@@ -322,3 +320,121 @@ def test_figures_of_the_sources_are_drawn(several, parts, tmp_path):
         table.plot_decomposition(of="score")
     with pytest.raises(OptionError, match="plot_decomposition needs refits"):
         el.compare(several, test).plot_decomposition()
+
+
+def test_one_cluster_says_nothing_about_which_model_is_the_best(several, parts):
+    test = parts[2]
+    frame = el.compare(several, test.subset(test.persons[:1])).frame
+    assert frame["set_p_value"].isna().all()
+    assert frame["std_error"].isna().all()
+    cells = el.compare(several, test.subset(test.persons[:1])).wins().to_frame().to_numpy().ravel()
+    assert not any(word in str(cell) for cell in cells for word in ("win", "lose", "tie"))
+
+
+def test_an_adjusted_p_value_is_never_the_smaller_one(several, parts):
+    test = parts[2]
+    few = test.subset(test.persons[:4])
+    frame = el.compare(several, few, by="married", adjust="romano-wolf").frame.dropna(subset=["p_adjusted"])
+    assert (frame["p_adjusted"] >= frame["p_value"]).all()
+
+
+class Rounded(el.Results):
+    """A result whose scores differ from another's by rounding."""
+
+    def __init__(self, result):
+        self.result, self.model, self.choices, self.info = result, result.model, result.choices, result.info
+
+    def log_proba(self, data):
+        return self.result.log_proba(data) - 1e-15
+
+    def summary(self):
+        return self.result.summary()
+
+    def _state(self):
+        return {}
+
+    @classmethod
+    def _from_state(cls, *state):
+        raise NotImplementedError
+
+
+def test_rounding_is_no_difference(several, parts):
+    same = {"A": several["MNL"], "B": Rounded(several["MNL"])}
+    table = el.compare(same, parts[2])
+    assert table.frame.loc["B", "p_value"] == 1
+    assert table.frame.loc["B", "set_p_value"] == 1
+    assert "0.000 tie" in str(table.wins())
+
+
+def test_names_must_differ_as_text_and_references_may_be_numbers(several, parts):
+    with pytest.raises(OptionError, match="'1' is the name of two models"):
+        el.compare({1: several["MNL"], "1": several["Two"]}, parts[2])
+    assert el.compare({1: several["MNL"], 2: several["Two"]}, parts[2], reference=2).reference == "2"
+
+
+def test_validation_rows_are_weighted_as_the_others_and_the_same_for_all():
+    df = el.datasets.simulate_careers(80, 4, seed=5).to_frame()
+    df["w"] = 1.0 + df["person"] % 3
+    panel = el.CareerPanel(df, "person", "year", "occupation", dynamic=["educ"], weights="w")
+    train, valid, test = panel.split([0.5, 0.2, 0.3], seed=0)
+    fitted = {"E": el.Empirical().fit(train), "T": el.Empirical(order=2).fit(train)}
+    frame = el.compare(fitted, test, weights=True, validation=valid).frame
+    assert frame.loc["E", "validation"] == pytest.approx(fitted["E"].perplexity(valid, weights=True).value)
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"y": rng.choice(["a", "b"], 60), "x": rng.normal(size=60), "z": rng.normal(size=60)})
+    fits = {"x": el.MNLogit("y ~ x").fit(data), "z": el.MNLogit("y ~ z", missing="drop").fit(data)}
+    with pytest.raises(DataError, match="'x' predicts 60 and 'z' 55"):
+        el.compare(fits, data, validation=data.assign(z=data["z"].where(data.index > 4)))
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "string", "boolean"])
+def test_groups_of_nullable_types(dtype):
+    rng = np.random.default_rng(3)
+    df = pd.DataFrame({"y": rng.choice(["a", "b"], 60), "x": rng.normal(size=60)})
+    group = pd.Series([1, 0, None] * 20).astype("boolean" if dtype == "boolean" else "Int64").astype(dtype)
+    fits = {"x": el.MNLogit("y ~ x").fit(df)}
+    table = el.compare(fits, df.assign(g=group), by="g")
+    assert len(table.frame) == 2
+    assert "20 rows in which g is missing are in no group" in " ".join(str(table).split())
+
+
+def test_groups_may_be_called_model():
+    rng = np.random.default_rng(4)
+    df = pd.DataFrame({"y": rng.choice(["a", "b"], 60), "x": rng.normal(size=60), "model": ["T", "S"] * 30})
+    fits = {"x": el.MNLogit("y ~ x").fit(df), "1": el.MNLogit("y ~ 1").fit(df)}
+    assert len(el.compare(fits, df, by="model").frame) == 4
+
+
+def test_a_column_that_is_a_word_of_its_own_is_refused():
+    df = el.datasets.simulate_careers(20, 3, seed=6).to_frame()
+    panel = el.CareerPanel(df.assign(decade="x"), "person", "year", "occupation", static=["decade"])
+    fits = {"E": el.Empirical().fit(panel)}
+    with pytest.raises(OptionError, match="by='decade' could mean the panel's column"):
+        el.compare(fits, panel, by="decade")
+
+
+def test_rows_of_weight_zero_do_not_count():
+    df = el.datasets.simulate_careers(40, 3, seed=7).to_frame()
+    first = ~df["person"].duplicated()
+    panel = el.CareerPanel(df.assign(w=first.astype(float)), "person", "year", "occupation", weights="w")
+    frame = el.compare({"E": el.Empirical().fit(panel)}, panel, weights=True).frame
+    assert np.isnan(frame.loc["E", "history"])
+    assert np.isfinite(frame.loc["E", "perplexity"])
+
+
+def test_wins_need_two_models(fitted, parts):
+    with pytest.raises(OptionError, match="two models that may be compared"):
+        el.compare({"MNL": fitted["MNL"]}, parts[2]).wins()
+
+
+def test_sources_of_models_that_were_refitted_are_drawn(several, parts):
+    train, _, test = parts
+    boot = el.bootstrap({"Two": el.Empirical(order=2), "Empirical": el.Empirical()}, train, test, replications=3)
+    table = el.compare(several, test, bootstrap=boot)
+    labels = [label.get_text() for label in table.plot_decomposition().axes[0].get_yticklabels()]
+    assert labels == ["Two"]
+    labels = [label.get_text() for label in table.plot_decomposition(of="perplexity").axes[0].get_yticklabels()]
+    assert labels == ["Empirical", "Two"]
+    apart = el.compare(several, test, bootstrap=boot, reference="MNL")
+    with pytest.raises(OptionError, match="no difference to draw"):
+        apart.plot_decomposition()

@@ -78,11 +78,11 @@ def test_impossible_outcomes_leave_nothing_to_estimate():
 
 
 def test_degrees_of_freedom_are_satterthwaites():
-    part = Components(4e-4, 1e-4, 9, 20)
+    part = Components(4e-4, 1e-4, 5e-4, 9, 20)
     variance, df = part.total(2e-4, 108)
     assert variance == pytest.approx(7e-4)
-    assert df == pytest.approx(49e-8 / (16e-8 / 9 + 1e-8 / 20 + 4e-8 / 108))
-    assert Components(0.0, float("nan"), 9, 0).total(0.0, 50) == (0.0, 50.0)
+    assert df == pytest.approx(49e-8 / (25e-8 / 9 + 1e-8 / 20 + 4e-8 / 108))
+    assert Components(0.0, float("nan"), 0.0, 9, 0).total(0.0, 50) == (0.0, 50.0)
     assert np.isnan(interval(-1.0, float("nan"), 5, 0.95)).all()
 
 

@@ -402,6 +402,26 @@ def test_states_that_never_happen_are_noted(simulated, parts, fitted):
     assert len(diagnose(fitted["Empirical"], test, states={"absent": [absent]}).reliability("absent")) == 1
 
 
+@pytest.mark.parametrize("plot", ["plot_roc", "plot_reliability"])
+def test_events_that_always_or_never_happen_are_not_drawn(plot, panel, tmp_path):
+    codes = list(panel.choices.codes)
+    fitted = el.Empirical().fit(panel)
+    found = diagnose(fitted, panel, states={"all": codes, "clerk": ["clerk"]})
+    with pytest.raises(OptionError, match="event 'all' happens in every row, so there is no curve to draw"):
+        getattr(found, plot)("all", tmp_path / "f.png")
+    assert not list(tmp_path.iterdir())
+    getattr(found, plot)("clerk", tmp_path / "f.png")
+    with pytest.raises(OptionError, match=r"event='al' is none of .* Did you mean 'all'"):
+        getattr(found, plot)("al")
+    # Rows of weight zero do not count: among the others, no clerk, or nobody else.
+    for kept, where in (("cook", "no row"), ("clerk", "every row")):
+        weighted = CAREERS.assign(weight=(CAREERS["job"] == kept).astype(float))
+        part = el.CareerPanel(weighted, **ROLES)
+        found = diagnose(fitted, part, states={"clerk": ["clerk"]}, weights=True)
+        with pytest.raises(OptionError, match=f"event 'clerk' happens in {where},"):
+            getattr(found, plot)("clerk")
+
+
 def test_refused(fitted, parts, simulated, found):
     test = parts[1]
     with pytest.raises(OptionError, match="states is a list"):

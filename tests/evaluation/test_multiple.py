@@ -22,7 +22,7 @@ def test_draws_have_the_covariance_of_the_means():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(200, 2)) @ np.array([[1.0, 0.8], [0.0, 0.6]])
     influence = (values - values.mean(axis=0)) / 200
-    drawn = multiplier_draws(influence, 40_000, np.random.SeedSequence(1))
+    drawn = multiplier_draws([influence], [200], 40_000, np.random.SeedSequence(1))
     assert np.allclose(np.cov(drawn.T), np.cov(values.T) / 200, rtol=0.04)
 
 
@@ -30,7 +30,7 @@ def samples(rng, clusters, means):
     """Correlated scores of several models, and the statistics of their means."""
     values = means + rng.normal(size=(clusters, 1)) + rng.normal(size=(clusters, len(means)))
     influence = (values - values.mean(axis=0)) / clusters
-    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(clusters), influence
+    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(clusters), [influence]
 
 
 def test_romano_wolf_holds_the_chance_of_any_false_finding_and_is_sharper_than_holm():
@@ -39,7 +39,7 @@ def test_romano_wolf_holds_the_chance_of_any_false_finding_and_is_sharper_than_h
     rng, false, sharper = np.random.default_rng(2), 0, []
     for trial in range(400):
         means, errors, influence = samples(rng, 80, np.zeros(6))
-        drawn = multiplier_draws(influence, 399, np.random.SeedSequence(trial))
+        drawn = multiplier_draws(influence, [80], 399, np.random.SeedSequence(trial))
         adjusted = romano_wolf(means, errors, drawn)
         false += bool((adjusted < 0.05).any())
         sharper.append(adjusted.min() <= holm(2 * stats.t.sf(np.abs(means / errors), 79)).min())
@@ -62,7 +62,7 @@ def test_the_confidence_set_holds_the_best_models():
     rng, covered, sizes = np.random.default_rng(4), 0, []
     for trial in range(300):
         means, _, influence = samples(rng, 100, np.array([0.0, 0.0, -0.3, -2.0]))
-        drawn = multiplier_draws(influence, 299, np.random.SeedSequence(trial))
+        drawn = multiplier_draws(influence, [100], 299, np.random.SeedSequence(trial))
         inside = confidence_set(means, drawn) >= 0.1
         covered += bool(inside[:2].all())
         sizes.append(inside.sum())
@@ -83,3 +83,29 @@ def test_p_values_of_the_set_are_ordered_and_the_last_is_one():
 def test_equal_models_are_both_in_the_set():
     drawn = np.repeat(np.random.default_rng(6).normal(size=(99, 1)), 2, axis=1)
     assert (confidence_set(np.array([-1.0, -1.0]), drawn) > 0.9).all()
+
+
+@pytest.mark.parametrize("clusters", [3, 5, 20])
+def test_few_clusters_do_not_make_findings(clusters):
+    """With one hypothesis the adjusted p-value has the size of the t test, however few the clusters are."""
+    rng, false = np.random.default_rng(7), 0
+    for trial in range(1500):
+        values = rng.normal(size=(clusters, 1))
+        influence = (values - values.mean(axis=0)) / clusters
+        drawn = multiplier_draws([influence], [clusters], 199, np.random.SeedSequence(trial))
+        error = values.std(axis=0, ddof=1) / np.sqrt(clusters)
+        false += romano_wolf(values.mean(axis=0), error, drawn)[0] <= 0.05
+    assert 0.025 <= false / 1500 <= 0.075
+
+
+def test_groups_have_clusters_of_their_own():
+    influence = np.array([[1.0], [-1.0], [0.0]]), np.array([[0.0], [0.0], [0.0]])
+    drawn = multiplier_draws(influence, [2, 1], 50, np.random.SeedSequence(0))
+    assert np.isfinite(drawn[:, 0]).all()
+    assert np.isnan(drawn[:, 1]).all()  # one cluster: nothing is known of its variation
+    assert np.isnan(confidence_set(np.array([-1.0, -2.0]), drawn[:, [1, 1]])).all()
+
+
+def test_rounding_is_no_variation():
+    drawn = np.random.default_rng(8).normal(size=(99, 1)) + np.random.default_rng(9).normal(size=(99, 7)) * 1e-17
+    assert (confidence_set(np.full(7, -1.0), drawn) > 0.9).all()

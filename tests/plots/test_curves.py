@@ -6,6 +6,7 @@ import pytest
 
 from econllm.errors import DataError, MissingColumnError, OptionError
 from econllm.plots import learning_curve
+from econllm.plots.curves import check_order
 
 NAN, INF = float("nan"), float("inf")
 
@@ -86,6 +87,27 @@ def test_awkward_numbers_leave_gaps():
     assert np.isnan(line.get_ydata()).tolist() == [False, True, False]
     assert len(figure.axes[0].collections[0].get_segments()) == 1
     learning_curve(curves(["a"], sizes=(50,))).draw_without_rendering()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("middle", "slack"), [(0.0, 1e-12), (0.3, 1e-12), (5e6, 5e-6), (-5e6, 5e-6)])
+def test_bounds_may_be_off_by_rounding(middle, slack, sign):
+    def check(share):
+        bound = np.array([middle + sign * share * slack])
+        ends = (bound, np.array([INF])) if sign > 0 else (np.array([-INF]), bound)
+        check_order("estimate", ends[0], np.array([middle]), ends[1])
+
+    check(0.5)
+    with pytest.raises(OptionError, match=r"estimate .* is outside its interval"):
+        check(2)
+
+
+def test_infinite_estimates_are_held_to_their_bounds():
+    one, endless = np.array([1.0]), np.array([INF])
+    check_order("estimate", one, endless, endless)
+    check_order("estimate", -endless, -endless, one)
+    with pytest.raises(OptionError, match="estimate inf is outside its interval from 1 to 1"):
+        check_order("estimate", one, endless, one)
 
 
 def test_eight_models_with_awkward_names(tmp_path):

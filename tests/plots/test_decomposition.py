@@ -1,3 +1,4 @@
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -61,6 +62,42 @@ def test_negative_and_missing_variances():
     figure = decomposition(variances(1, training=-0.01))
     assert texts(figure) == ["SE 0.200"]
     assert figure.axes[0].patches[-1].get_width() == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit"),
+    [(1e-3, " (1e\u22125)"), (0.1, " (1e\u22123)"), (0.12, ""), (1.0, ""), (1e5, ""), (2e5, " (1e4)")],
+)
+def test_the_title_of_the_axis_names_the_power_of_ten(scale, unit):
+    figure = decomposition(variances(2) * scale)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    assert axes.get_xlabel() == "variance of the perplexity" + unit
+    power = float(unit.strip(" ()").replace("\u2212", "-") or 1)
+    ticks = [float(tick.get_text()) * power for tick in axes.get_xticklabels()]
+    assert ticks == pytest.approx(axes.get_xticks().tolist())
+    assert not axes.xaxis.get_offset_text().get_visible()
+
+
+@pytest.mark.parametrize("models", [1, 3])
+def test_a_long_title_of_the_axis_is_broken_and_meets_nothing(models):
+    words = "Variance of the difference in perplexity from the best-fitting of all models in $ (non-weighted)"
+    figure = decomposition(variances(models) * 1e-3, xlabel=words)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    assert axes.get_xlabel().replace("\n", " ") == words + " (1e\u22125)"
+    label, area = axes.xaxis.label.get_window_extent(), axes.get_window_extent()
+    assert area.x0 <= label.x0
+    assert label.x1 <= area.x1
+    assert label.y1 <= min(tick.get_window_extent().y0 for tick in axes.get_xticklabels())
+    assert figure.legends[0].get_window_extent().y1 <= label.y0
+    plain = decomposition(variances(models) * 1e-3)
+    plain.draw_without_rendering()
+    assert area.height == pytest.approx(plain.axes[0].get_window_extent().height, rel=0.1)
+
+
+def test_figures_can_be_pickled():
+    assert texts(pickle.loads(pickle.dumps(decomposition(variances(1) * 1e-6)))) == ["SE 0.000300"]
 
 
 @pytest.mark.parametrize("models", [1, 8])

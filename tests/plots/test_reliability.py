@@ -3,6 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.cbook import STEP_LOOKUP_MAP
 
 from econllm.errors import MissingColumnError, OptionError
 from econllm.plots import reliability
@@ -80,6 +81,58 @@ def test_missing_numbers_leave_gaps_and_one_row_is_seen():
     assert np.isnan(main_line(axes[0]).get_ydata()).tolist() == [False, False, True, False, False, False]
     assert len(axes[0].collections[0].get_paths()) == 2
     assert main_line(axes[1]).get_marker() == "o"
+
+
+def bands(axes):
+    """Outer corners of every piece of the band: left, right, lowest, highest."""
+    paths = [path.vertices for path in axes.collections[0].get_paths()]
+    return [(*(p[:, 0].min(), p[:, 0].max()), *(p[:, 1].min(), p[:, 1].max())) for p in paths]
+
+
+@pytest.mark.parametrize("predicted", [[0.3], [0.3, 0.3], [0.3, 0.3 + 1e-12], [0.0], [0.0, 0.0]])
+def test_a_single_predicted_value_is_a_dot_on_its_band(predicted):
+    axes = reliability({"a": curve(len(predicted), predicted=predicted, observed=0.2, lower=0.1, upper=0.25)}).axes[0]
+    line = main_line(axes)
+    assert (line.get_marker(), line.get_clip_on()) == ("o", False)
+    assert line.get_ydata().tolist() == [0.2] * len(predicted)
+    whiskers = axes.collections[1].get_segments()
+    assert [segment.tolist() for segment in whiskers] == [[[x, 0.1], [x, 0.25]] for x in predicted]
+
+
+def test_a_curve_that_is_seen_has_no_dots():
+    axes = reliability({"a": curve(2)}).axes[0]
+    assert main_line(axes).get_marker() == "None"
+    assert len(axes.collections) == 1
+
+
+def test_the_band_ends_half_way_to_missing_points_as_the_curve_does():
+    given = curve(5, predicted=[0.1, 0.2, 0.4, 0.6, 0.7])
+    given.loc[[1, 3], ["observed", "lower", "upper"]] = NAN
+    axes = reliability({"a": given}).axes[0]
+    expected = [(left, right, *given.loc[i, ["lower", "upper"]]) for left, right, i in
+                ((0.1, 0.15, 0), (0.3, 0.5, 2), (0.65, 0.7, 4))]  # fmt: skip
+    np.testing.assert_allclose(bands(axes), expected)
+    # Matplotlib's own steps of the curve, as they are drawn.
+    line = main_line(axes)
+    drawn = STEP_LOOKUP_MAP["steps-mid"](line.get_xdata(), line.get_ydata())
+    for left, right, low, high in expected:
+        inside = (drawn[1] >= low) & (drawn[1] <= high)
+        assert (drawn[0][inside].min(), drawn[0][inside].max()) == pytest.approx((left, right))
+
+
+def test_a_wide_upper_bound_does_not_press_curves_into_a_corner():
+    wide = curve(scale=0.05)
+    wide.loc[19, "upper"] = 0.9
+    assert reliability({"a": wide}).axes[0].get_ylim() == pytest.approx((0, 1.05 * 0.09))
+    zero = curve(2, predicted=[0.0, 0.0], observed=0.0, lower=0.0, upper=0.02)
+    assert reliability({"a": zero}).axes[0].get_ylim() == pytest.approx((0, 0.021))
+    assert reliability({"a": zero.assign(upper=0.0)}).axes[0].get_ylim() == (0, 1)
+
+
+def test_rounding_beyond_a_bound_is_no_mistake():
+    reliability({"a": curve(1, predicted=[0.3], observed=0.3, lower=0.3 + 4e-16, upper=0.4)})
+    with pytest.raises(OptionError, match="outside its interval"):
+        reliability({"a": curve(1, predicted=[0.3], observed=0.3, lower=0.3 + 1e-11, upper=0.4)})
 
 
 def test_names_of_axes_with_dollar_signs():

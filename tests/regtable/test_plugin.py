@@ -1,6 +1,8 @@
 import maketables
 import numpy as np
+import pandas as pd
 import pytest
+import statsmodels.formula.api as smf
 from maketables.extractors import PluginExtractor, get_extractor
 
 from econllm.base import FitInfo
@@ -40,8 +42,10 @@ def test_statistics_by_either_packages_names():
     assert fit.__maketables_stat__("se_type") == "clustered by person (40 clusters)"
     assert fit.__maketables_stat__("r2") is None
     # A statistic that is missing is not among the usual ones.
-    assert fit.__maketables_default_stat_keys__ == ["n", "persons", "log_likelihood", "aic", "se_type"]
-    assert set(fit.__maketables_default_stat_keys__) <= set(fit.__maketables_stat_labels__)
+    assert fit.__maketables_default_stat_keys__ == ["N", "persons", "ll", "aic", "se_type"]
+    labels = fit.__maketables_stat_labels__
+    assert set(fit.__maketables_default_stat_keys__) <= set(labels)
+    assert labels["N"] == labels["n"] == "Observations"
 
 
 def test_names_for_readers():
@@ -86,12 +90,12 @@ class Frequencies(MaketablesStatistics):
 def test_results_without_coefficients_have_statistics():
     fit = Frequencies()
     assert fit.__maketables_coef_table__.empty
-    assert fit.__maketables_default_stat_keys__ == ["n", "persons", "log_likelihood", "parameters"]
+    assert fit.__maketables_default_stat_keys__ == ["N", "persons", "ll", "parameters"]
     assert fit.__maketables_stat__("N") == 4360
     assert fit.__maketables_stat__("aic") is None
     # A language model off the shelf is not evaluated on its sample.
     fit.info = FitInfo(10, None, None, float("nan"), 0, 0.1)
-    assert fit.__maketables_default_stat_keys__ == ["n", "parameters"]
+    assert fit.__maketables_default_stat_keys__ == ["N", "parameters"]
 
 
 @pytest.mark.parametrize("type_", ["tex", "typst", "docx", "html"])
@@ -136,6 +140,24 @@ def test_interactions_keep_their_colon():
 )
 def test_every_result_goes_into_the_tables_of_maketables(results):
     assert issubclass(results, MaketablesStatistics)
+
+
+@pytest.mark.parametrize("first", ["econllm", "statsmodels"])
+def test_statistics_share_rows_with_those_of_statsmodels(first):
+    frame = pd.DataFrame({"y": [0, 1, 0, 1, 1, 0, 1, 0], "x": [1.0, 3, 2, 2, 4, 1, 1, 3]})
+    ols = smf.ols("y ~ x", frame).fit()
+    binary = smf.logit("y ~ x", frame).fit(disp=False)
+    own = [logit(), Frequencies()]
+    models = [*own, ols, binary] if first == "econllm" else [ols, binary, *own]
+    place = [models.index(model) for model in (*own, ols, binary)]
+    table = maketables.ETable(models)
+    names = [row[-1] for row in table.df.index]
+    assert len(names) == len(set(names))
+    rows = {name: [cells[j] for j in place] for name, cells in rows_of(table).items()}
+    assert rows["Observations"] == ["1,200", "4,360", "8", "8"]
+    assert float(rows["Log-likelihood"][1].replace(",", "")) == -6478.96
+    assert float(rows["Log-likelihood"][3]) == pytest.approx(binary.llf, abs=0.001)
+    assert not {"n", "N", "ll", "log_likelihood"} & set(names)
 
 
 def test_frequencies_beside_a_logit():

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import econllm as el
 from econllm.tables import Column, Fact, Panel, Row, Table
 
 HARD = r"""_ & % # $ ^ ~ \ { } < > | " ' ` [x] é ñ Łódź – — − × α ≤ 10² “q” 職 -- \input{x} $x^2$"""
@@ -267,8 +268,38 @@ def test_notes_of_a_long_table_never_stand_alone(tmp_path, rows):
 def test_a_landscape_table_has_the_width_of_the_turned_page(tmp_path):
     columns = [Column(f"Model\n{j}", ".3f", f"Group {j // 4}") for j in range(12)]
     table = Table(columns, [(f"term {i}", *[(-1) ** j * i * 7.5 for j in range(12)]) for i in range(6)], title="Wide")
-    assert r"\scriptsize" in table.to_latex()
+    assert r"\scriptsize" in table.to_latex(landscape=False)
     turned = table.to_latex(landscape=True)
     assert r"\scriptsize" not in turned
     assert turned.startswith("% needs: booktabs, pdflscape, threeparttable\n\\begin{landscape}\n\\begin{table}")
     assert "Overfull" not in compile_table(table, tmp_path, runs=1, landscape=True)
+
+
+@pytest.fixture(scope="module")
+def models_compared():
+    """A comparison with every column that it can have, with a bootstrap; all models but one may win."""
+    frame = el.datasets.simulate_careers(240, 5, seed=1).to_frame()
+    frame["weight"] = 1.0 + frame["person"] % 3
+    panel = el.CareerPanel(frame, "person", "year", "occupation", weights="weight")
+    train, valid, test = panel.split([0.5, 0.2, 0.3], seed=0)
+    models = {"Empirical": el.Empirical(), "Empirical, as printed": el.Empirical(normalization="printed")}
+    for name, alpha in {"Logit": 0.001, "Logit, ridge": 0.01, "Strong ridge": 0.1, "MNL": 0.03, "Penalised": 1}.items():
+        models[name] = el.MNLogit("occupation ~ lag(occupation)", penalty="l2", alpha=alpha)
+    boot = el.bootstrap(models, train, test, validation=valid, replications=3, seed=1)
+    fitted = {name: model.fit(train) for name, model in models.items()}
+    return el.compare(fitted, test, validation=valid, weights="both", bootstrap=boot)
+
+
+@pytest.mark.skipif(not has_style("siunitx.sty"), reason="siunitx is not installed")
+@pytest.mark.parametrize("siunitx", [False, True])
+@pytest.mark.parametrize(("name", "columns"), [("table", 13), ("decomposition", 6), ("wins", 6)])
+def test_the_tables_of_a_comparison_fit_the_page(models_compared, tmp_path, name, columns, siunitx):
+    table = getattr(models_compared, name)()
+    assert len(table.columns) == columns
+    log = compile_table(table, tmp_path, runs=1, siunitx=siunitx)
+    assert "Overfull" not in log
+    assert "Float too large" not in log
+    turned = r"\begin{landscape}" in (tmp_path / "table.tex").read_text()
+    assert turned is (name == "table")
+    if turned:
+        assert "Overfull" in compile_table(table, tmp_path, runs=1, siunitx=siunitx, landscape=False)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from econllm.errors import OptionError
-from econllm.tables import Column, Fact, Panel, Row, Table
+from econllm.tables import Column, Fact, Panel, Row, Table, TableExports
 
 NAN = float("nan")
 
@@ -364,3 +364,31 @@ def test_tables_without_rows_print():
     for table in (Table([], []), Table(["a"], []), Table([], [], facts={"Rows": 1}, notes="n", title="t")):
         for text in (table.to_text(), table.to_latex(), table.to_html(), table.to_markdown()):
             assert isinstance(text, str)
+
+
+def test_a_table_too_wide_for_the_page_is_turned_by_itself():
+    wide = Table([f"Column {j}" for j in range(10)], [("a", *range(10))], title="T")
+    tall = Table(wide.columns, [("a", *range(10))] * 38, title="T")
+    narrow = Table(["n"], [("a", 1)], title="T")
+    begin = r"\begin{landscape}"
+    assert begin in wide.to_latex()
+    assert begin not in wide.to_latex(landscape=False)
+    assert begin not in narrow.to_latex()
+    assert begin in narrow.to_latex(landscape=True)
+    # The document turns the page of a fragment, or does not.
+    assert wide.to_latex(fragment=True) == wide.to_latex(fragment=True, landscape=False)
+    assert wide.to_latex(fragment=True) != wide.to_latex(fragment=True, landscape=True)
+    # A turned page is lower: where a table may not break, it would lose rows.
+    assert begin in tall.to_latex()
+    assert r"\begin{longtable}" in tall.to_latex()
+    assert begin not in tall.to_latex(longtable=False)
+
+
+def test_findings_turn_their_tables_as_tables_do():
+    class Finding(TableExports):
+        def table(self):
+            return Table([f"Column {j}" for j in range(14)], [("a", *range(14))])
+
+    assert Finding().to_latex() == Finding().table().to_latex()
+    assert "pdflscape" in Finding().to_latex()
+    assert "pdflscape" not in Finding().to_latex(landscape=False)

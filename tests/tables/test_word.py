@@ -2,10 +2,12 @@ import sys
 
 import docx
 import pytest
+from docx.enum.section import WD_ORIENT
 from docx.shared import Pt
 
 from econllm.errors import OptionError
 from econllm.tables import Column, Fact, Panel, Row, Table
+from econllm.tables.widths import text_width
 
 NAN = float("nan")
 
@@ -78,12 +80,32 @@ def test_cells_are_aligned_as_in_other_formats_and_fit_the_page(comparison, tmp_
 
 def test_a_wide_table_is_set_smaller(tmp_path):
     sizes = []
-    for columns in (2, 14):
+    for columns in (2, 9):
         Table([f"Column {j}" for j in range(columns)], [("a", *[1.5] * columns)]).to_word(tmp_path / "t.docx")
         grid = docx.Document(str(tmp_path / "t.docx")).tables[0]
         sizes.append(grid.rows[1].cells[1].paragraphs[0].runs[0].font.size.pt)
         assert sum(column.width for column in grid.columns) <= Pt(433)
+        assert docx.Document(str(tmp_path / "t.docx")).sections[0].orientation == WD_ORIENT.PORTRAIT
     assert sizes == [11, 8]
+
+
+@pytest.mark.parametrize("label", ["Logit", "A multinomial logit of many words (improper)"])
+def test_a_table_too_wide_for_the_page_is_turned_and_its_numbers_are_whole(label, tmp_path):
+    cells = [2.195, "[2.005, 2.402]", 2.115, "(0.0055)", 1.135, "[1.087, 1.185]", 0.0001, 1.0, 0.754, 3465, 12.3, 0.5]
+    cells += [] if label == "Logit" else ["[0.998, 1.046]", "(0.0055)"]
+    Table([f"n{j}" for j in range(len(cells))], [(label, *cells)]).to_word(tmp_path / "t.docx")
+    document = docx.Document(str(tmp_path / "t.docx"))
+    section = document.sections[0]
+    assert section.orientation == WD_ORIENT.LANDSCAPE
+    assert section.page_width > section.page_height
+    room = section.page_width - section.left_margin - section.right_margin
+    grid = document.tables[0]
+    assert Pt(500) < sum(column.width for column in grid.columns) <= room + Pt(1)
+    size = grid.rows[1].cells[1].paragraphs[0].runs[0].font.size.pt
+    assert size == (10 if label == "Logit" else 8)
+    for cell in grid.rows[1].cells[1:]:
+        # Three points are left free on either side.
+        assert cell.width.pt - 6 >= size / 10 * text_width(cell.text)
 
 
 def test_short_tables_are_kept_together_and_long_ones_break(tmp_path):
