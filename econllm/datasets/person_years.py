@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+import zlib
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
 import pandas as pd
 
 from econllm.datasets.readers import read_stata
-from econllm.errors import DataError, OptionError, SampleWarning, check_columns, did_you_mean, listing, warn
+from econllm.errors import DataError, OptionError, SampleWarning, check_columns, did_you_mean, listing, refusal, warn
 from econllm.panel import CareerPanel
 
 PERSON, TIME, OCCUPATION = "person_id", "year", "occupation"
 STATIC = ("birth_year", "sex", "race")
 DYNAMIC = ("region", "education")
 LAGGED = ("hours", "hourly_wage")
+_NEEDED = (PERSON, TIME, OCCUPATION)
+_TITLES, _TITLED = "occupations.csv", (OCCUPATION, "title")
+# Whole numbers of 64 bits, each with one text only; and as pandas writes those that stood beside missing values.
+_WHOLE = (re.compile(r"0|-?[1-9][0-9]{0,17}"), re.compile(r"(?:0|-?[1-9][0-9]{0,17})\.0"))
+
+
+def _read_csv(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file, dtype={PERSON: str, OCCUPATION: str}, skipinitialspace=True)
+
+
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": pd.read_csv,
-    ".csv.gz": pd.read_csv,
+    ".csv": _read_csv,
+    ".csv.gz": _read_csv,
     ".dta": read_stata,
     ".parquet": pd.read_parquet,
 }
-_TITLES = "occupations.csv"
 
 
 def read_person_years(path: str | PathLike[str], *, weights: str | None = None) -> CareerPanel:
@@ -41,6 +52,7 @@ def read_person_years(path: str | PathLike[str], *, weights: str | None = None) 
 
         Those of the last three lines may be absent; other columns are not kept. A file ``occupations.csv`` beside
         it, with the columns ``occupation`` and ``title``, gives the titles; without it, a column ``title`` does.
+        Files .csv are text in UTF-8 with a header line and commas.
     weights : str, optional
         Column of survey weights.
 
@@ -51,11 +63,12 @@ def read_person_years(path: str | PathLike[str], *, weights: str | None = None) 
     Raises
     ------
     DataError
-        If there is no such file, or none that can be read.
+        If there is no such file, or none that can be read; if persons are missing, or all are incomplete; if a column
+        varies that should be the same in all years of a person.
     MissingColumnError
         If a column is missing that is needed.
     OptionError
-        For a file of another kind.
+        For a file of another kind, or what is no path.
 
     Warns
     -----
@@ -64,6 +77,9 @@ def read_person_years(path: str | PathLike[str], *, weights: str | None = None) 
 
     Notes
     -----
+    Persons and occupations of .csv files are whole numbers if all of them read so, the titles' occupations included,
+    and else text: '001' and '1' are two persons, '0430' and '430' two occupations. Other files have types of their own.
+
     Any survey with yearly records can be put into this form; columns of other names go to
     :class:`econllm.CareerPanel` directly. It is that of the comparison table's vignette, ``--data PATH``.
 
@@ -76,25 +92,21 @@ def read_person_years(path: str | PathLike[str], *, weights: str | None = None) 
     >>> read_person_years(file)
     CareerPanel(2 persons, 3 transitions, 2 occupations, year 1999 to 2000)
     """
+    if not isinstance(path, str | PathLike):
+        raise OptionError(refusal("path", path, "not a path", "give that of a file or folder"))
     file = _find(Path(path).expanduser())
-    df = _READERS[_kind(file)](file)
-    check_columns(df, [PERSON, TIME, OCCUPATION], "person-year file")
+    df, titles = _read(file, _NEEDED), _titles(file)
+    if _is_csv(file) and _are_whole(df[PERSON]):
+        df = _numbered(df, PERSON)
     static = [column for column in STATIC if column in df.columns]
-    incomplete = df[static].isna().any(axis=1)
-    if incomplete.any():
-        persons = df.loc[incomplete, PERSON].unique()
-        warn(
-            f"{len(persons)} of {df[PERSON].nunique()} persons are left out, because one of {listing(static)} is "
-            "missing in their rows.",
-            SampleWarning,
-        )
-        df = df[~df[PERSON].isin(persons)]
+    df = _complete(df, static, file)
+    df, titles = _coded(df, titles, text=_is_csv(file))
     return CareerPanel(
         df,
         person=PERSON,
         time=TIME,
         occupation=OCCUPATION,
-        titles=_titles(file, df),
+        titles="title" if titles is None and "title" in df.columns else titles,
         static=static,
         dynamic=[column for column in DYNAMIC if column in df.columns],
         lagged=[column for column in LAGGED if column in df.columns],
@@ -102,9 +114,91 @@ def read_person_years(path: str | PathLike[str], *, weights: str | None = None) 
     )
 
 
+def _complete(df: pd.DataFrame, static: Sequence[str], file: Path) -> pd.DataFrame:
+    """Rows of the persons who have all columns that do not vary."""
+    name = repr(os.fspath(file))
+    unknown = df[PERSON].isna()
+    if unknown.any():
+        raise DataError(
+            f"the file {name}: {PERSON!r} is missing in {int(unknown.sum())} of {len(df)} rows, first at index "
+            f"{listing(df.index[unknown], 3)}; drop or fill these rows first."
+        )
+    incomplete = df[static].isna().any(axis=1)
+    if incomplete.any():
+        persons, everyone = df.loc[incomplete, PERSON].unique(), df[PERSON].nunique()
+        if len(persons) == everyone:
+            raise DataError(
+                f"the file {name}: all {everyone} persons lack one of {listing(static)} in some row, so that nobody is "
+                "left; fill these columns, or drop them from the file."
+            )
+        warn(
+            f"{len(persons)} of {everyone} persons are left out, because one of {listing(static)} is missing in "
+            "their rows.",
+            SampleWarning,
+        )
+        df = df[~df[PERSON].isin(persons)]
+    for column in static:
+        varies = df.groupby(PERSON, sort=False)[column].nunique() > 1  # noqa: PD101
+        if varies.any():
+            raise DataError(
+                f"the file {name}: {column!r} varies within {int(varies.sum())} of {len(varies)} persons, first "
+                f"{listing(varies.index[varies], 3)}; it should be the same in all years of a person. Correct these "
+                f"rows, or make a CareerPanel from the data frame, with {column!r} among its dynamic columns."
+            )
+    return df
+
+
+def _read(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Frame of a file, which must have rows and some columns."""
+    name = f"the file {os.fspath(file)!r}"
+    expected = (
+        "Expected text in UTF-8 with values separated by commas, below a header line with the columns "
+        f"{listing(columns)}."
+        if _is_csv(file)
+        else f"Expected a file of the kind {_kind(file)}."
+    )
+    try:
+        df = _READERS[_kind(file)](file)
+    except DataError:
+        raise
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{name} cannot be read: {str(error).strip().rstrip('.')}. {expected}") from error
+    # pandas takes values before the first column of a header line that is too short for row labels.
+    if _is_csv(file) and (len(df.columns) == 1 or not isinstance(df.index, pd.RangeIndex)):
+        raise DataError(f"{name} has a header line, {listing(df.columns)}, that does not fit its rows. {expected}")
+    check_columns(df, columns, "titles" if file.name == _TITLES else "person-year file")
+    if df.empty:
+        raise DataError(f"{name} has no rows.")
+    return df
+
+
+def _coded(df: pd.DataFrame, titles: pd.DataFrame | None, *, text: bool) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Occupations as whole numbers, if those of the titles and those read as text are nothing else."""
+    if not text and any(isinstance(code, str) for code in df[OCCUPATION].unique()):
+        return df, titles
+    read = ([df] if text else []) + ([] if titles is None else [titles])
+    if not all(_are_whole(frame[OCCUPATION]) for frame in read):
+        return df, titles
+    df = _numbered(df, OCCUPATION) if text else df
+    return df, None if titles is None else _numbered(titles, OCCUPATION)
+
+
+def _are_whole(values: pd.Series) -> bool:
+    texts = values.unique()
+    return any(all(isinstance(text, str) and form.fullmatch(text) for text in texts) for form in _WHOLE)
+
+
+def _numbered(df: pd.DataFrame, column: str) -> pd.DataFrame:
+    return df.assign(**{column: df[column].str.removesuffix(".0").astype("int64")})
+
+
 def _kind(file: Path) -> str:
     """Ending by which a file is read, .csv.gz being one."""
     return "".join(file.suffixes[-2:]) if file.suffix == ".gz" else file.suffix
+
+
+def _is_csv(file: Path) -> bool:
+    return _READERS[_kind(file)] is _read_csv
 
 
 def _find(path: Path) -> Path:
@@ -126,10 +220,7 @@ def _endings() -> str:
     return ", ".join(_READERS)
 
 
-def _titles(file: Path, df: pd.DataFrame) -> pd.DataFrame | str | None:
+def _titles(file: Path) -> pd.DataFrame | None:
+    """Frame of occupations and their titles beside a file, if there is one."""
     beside = file.parent / _TITLES
-    if beside.is_file():
-        titles = pd.read_csv(beside)
-        check_columns(titles, [OCCUPATION, "title"], _TITLES)
-        return titles[[OCCUPATION, "title"]]
-    return "title" if "title" in df.columns else None
+    return _read(beside, _TITLED)[list(_TITLED)] if beside.is_file() else None

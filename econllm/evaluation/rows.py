@@ -278,7 +278,10 @@ def _share_errors(rows: EvaluatedRows, proba: np.ndarray, shares: np.ndarray) ->
     labels, group = np.unique(rows.clusters, return_inverse=True)
     count = len(labels)
     gaps = outcomes_by(group, rows, count) - _proba_by(group, rows, count, proba)
-    residual = gaps - np.bincount(group, rows.mass)[:, None] * (observed_shares(rows) - shares)
-    factor = count / (count - 1) if count > 1 else np.nan
+    weight = np.bincount(group, rows.mass)
+    residual = gaps - weight[:, None] * (observed_shares(rows) - shares)
+    # Clusters of weight zero are not there.
+    there = int(np.sum(weight > 0))
+    factor = there / (there - 1) if there > 1 else np.nan
     out: np.ndarray = np.sqrt(factor * np.sum(residual**2, axis=0)) / rows.mass.sum()
     return out

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
+from scipy.optimize import brentq
+from scipy.special import expit, logit
 
 from econllm.errors import DataError
 
 # The logit of zero and of one is infinite: probabilities are kept this far from both.
 _CLOSEST = 1e-12
 _ITERATIONS = 100
+# Beyond this condition number the steps of Newton's method are noise.
+_SINGULAR = 1e14
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Recalibration:
         more often than predicted. nan where the event never or always happens.
     slope, slope_std_error : float
         b in logit P(event) = a + b logit(p). One is perfect; below one, predictions are too extreme. nan also where the
-        probabilities separate the rows with the event from those without it, or do not vary.
+        probabilities separate the rows with the event from those without it, but for a negligible weight, or do not
+        vary.
     clipped : int
         Rows whose probability was moved away from zero or one to have a logit.
 
@@ -91,11 +95,18 @@ def recalibration(
     group = np.unique(clusters, return_inverse=True)[1]
     ones = np.ones_like(x)
     intercept = slope = (float("nan"), float("nan"))
-    if 0 < y.sum() < len(y):
-        intercept = _logit(ones[:, None], y, x, weight, group)
+    share = float(np.average(y, weights=weight)) if len(y) else 0.0
+    if 0 < share < 1:
+        constant = float(logit(share))
+        shift = np.array([_balance(x, y, weight, constant)])
+        intercept = _fit(ones[:, None], shift, y, x, weight, group)
         if _overlap(x[y == 1], x[y == 0]):
-            less_one, error = _logit(np.column_stack([ones, x]), y, x, weight, group)
-            slope = 1 + less_one, error
+            # From the constant probability with scaled logits: far from there Newton's equations can be singular.
+            centre = np.average(x, weights=weight)
+            scale = float(np.sqrt(np.average((x - centre) ** 2, weights=weight)))
+            design = np.column_stack([ones, (x - centre) / scale])
+            scaled, error = _fit(design, np.array([constant, 0.0]), y, np.zeros_like(x), weight, group)
+            slope = scaled / scale, error / scale
     return Recalibration(*intercept, *slope, int(np.sum(kept != p)))
 
 
@@ -104,8 +115,19 @@ def _overlap(events: np.ndarray, others: np.ndarray) -> bool:
     return bool(events.min() < others.max() and others.min() < events.max())
 
 
-def _logit(
-    design: np.ndarray, y: np.ndarray, offset: np.ndarray, weight: np.ndarray, group: np.ndarray
+def _balance(x: np.ndarray, y: np.ndarray, weight: np.ndarray, constant: float) -> float:
+    """Shift of all logits at which as many events are predicted as happened."""
+
+    def surplus(shift: float) -> float:
+        return float(weight @ (expit(x + shift) - y))
+
+    # With this shift of the largest or of the smallest logit, all others predict too few or too many.
+    low, high = constant - x.max(), constant - x.min()
+    return float(brentq(surplus, low - 1, high + 1, xtol=1e-12))
+
+
+def _fit(
+    design: np.ndarray, start: np.ndarray, y: np.ndarray, offset: np.ndarray, weight: np.ndarray, group: np.ndarray
 ) -> tuple[float, float]:
     """Last coefficient of a logit with an offset, by Newton's method, and its clustered standard error."""
 
@@ -113,11 +135,14 @@ def _logit(
         index = offset + design @ at
         return float(weight @ (np.logaddexp(0, index) - y * index))
 
-    beta = np.zeros(design.shape[1])
+    beta = start
     for _ in range(_ITERATIONS):
         mean = expit(offset + design @ beta)
         score = design * (weight * (y - mean))[:, None]
-        inverse = np.linalg.inv((design * (weight * mean * (1 - mean))[:, None]).T @ design)
+        curvature = (design * (weight * mean * (1 - mean))[:, None]).T @ design
+        if np.linalg.cond(curvature) > _SINGULAR:
+            return float("nan"), float("nan")
+        inverse = np.linalg.inv(curvature)
         step = inverse @ score.sum(axis=0)
         gain = float(score.sum(axis=0) @ step)
         if gain < 1e-20 * weight.sum():
@@ -132,5 +157,4 @@ def _logit(
     count = group.max() + 1
     sums = np.column_stack([np.bincount(group, column) for column in score.T])
     factor = count / (count - 1) if count > 1 else np.nan
-    covariance = factor * inverse @ (sums.T @ sums) @ inverse
-    return float(beta[-1]), float(np.sqrt(covariance[-1, -1]))
+    return float(beta[-1]), float(np.sqrt(factor * np.sum((sums @ inverse[-1]) ** 2)))

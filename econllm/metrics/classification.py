@@ -223,6 +223,11 @@ def roc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = N
     ([0.0, 0.0, 0.5, 1.0], [0.0, 0.5, 1.0, 1.0])
     """
     values, hit, weight = _read(scores, positive, weights)
+    # A level without weight is a step of length zero, beside which no corner could be told.
+    counted = weight > 0
+    if not counted.any():
+        return np.full(2, np.nan), np.full(2, np.nan)
+    values, hit, weight = values[counted], hit[counted], weight[counted]
     level = np.unique(-values, return_inverse=True)[1]
     caught = [np.append(0.0, np.cumsum(np.bincount(level, weight * kind))) for kind in (~hit, hit)]
     across, up = np.diff(caught[0]), np.diff(caught[1])

@@ -23,7 +23,7 @@ class MeanScore:
     df : int
         Degrees of freedom of the t distribution, clusters less one.
     n, clusters : int
-        Rows and clusters.
+        Rows, and clusters with a row of positive weight.
 
     Examples
     --------
@@ -77,7 +77,8 @@ def mean_score(scores: np.ndarray, clusters: np.ndarray, weights: np.ndarray | N
 
     Notes
     -----
-    An infinite score (probability zero) makes the mean infinite and the standard error nan.
+    An infinite score (probability zero) makes the mean infinite and the standard error nan. Rows of weight zero do not
+    count, whatever their score, nor do clusters that have no other rows; without any weight the mean is nan.
 
     Examples
     --------
@@ -88,17 +89,17 @@ def mean_score(scores: np.ndarray, clusters: np.ndarray, weights: np.ndarray | N
     if not len(scores):
         raise DataError("there are no rows to evaluate.")
     weight = np.ones(len(scores)) if weights is None else np.asarray(weights, dtype=np.float64)
-    _, group = np.unique(clusters, return_inverse=True)
+    counted, rows = weight > 0, len(scores)
+    scores, weight = scores[counted], weight[counted]
+    _, group = np.unique(np.asarray(clusters)[counted], return_inverse=True)
     total = np.bincount(group, weight)
     count = len(total)
-    # A row of weight zero does not count, whatever its score; zero times infinity would be nan.
-    scores = np.where(weight > 0, scores, 0.0)
-    mean = float(np.sum(weight * scores) / np.sum(weight)) if weight.any() else float("nan")
+    mean = float(np.sum(weight * scores) / np.sum(weight)) if count else float("nan")
     if not np.isfinite(mean) or count < 2:
-        return MeanScore(mean, float("nan"), count - 1, len(scores), count)
+        return MeanScore(mean, float("nan"), count - 1, rows, count)
     residual = np.bincount(group, weight * scores) - mean * total
     variance = count / (count - 1) * np.sum(residual**2) / np.sum(total) ** 2
-    return MeanScore(mean, float(np.sqrt(variance)), count - 1, len(scores), count)
+    return MeanScore(mean, float(np.sqrt(variance)), count - 1, rows, count)
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Perplexity:
     conf_int : tuple of float
         Computed on the mean log score (t with clusters less one) and carried over by exp, so it is not symmetric.
     n, persons : int
-        Rows, and clusters (persons by default).
+        Rows, and clusters (persons by default) with a row of positive weight.
     log_score : MeanScore
         The mean log score in nats.
     level : float

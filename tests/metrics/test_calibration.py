@@ -102,6 +102,49 @@ def test_a_confident_error_pulls_the_slope_down_without_breaking_newton() -> Non
     assert found.slope == pytest.approx(reference(proba, happened, person, columns)[0], rel=1e-8)
 
 
+def fitted(index, happened, weights):
+    """Probabilities with the intercept, found by bisection, that makes them as many as the events."""
+    low, high = -100 - index.max(), 100 - index.min()
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (low, middle) if weights @ (expit(index + middle) - happened) > 0 else (middle, high)
+    return expit(index + middle)
+
+
+# Odds against the event, of nine rows that were all but sure of it; the one event is the sixth.
+SURE = np.array([6.15e-4, 8.1e-4, 3.7e-4, 3.37e-4, 3.5e-4, 2.67e-3, 4.8e-4, 1.5e-3, 2.69e-2])
+
+
+def test_a_few_rows_that_are_sure_and_wrong_have_a_slope_all_the_same() -> None:
+    proba, happened = 1 - SURE, np.arange(9) == 5
+    found = recalibration(proba, happened, np.arange(9))
+    columns = np.column_stack([np.ones(9), logit(proba)])
+    expected = reference(proba, happened, np.arange(9), columns)
+    assert (found.slope, found.slope_std_error) == pytest.approx(expected, rel=1e-6)
+    assert expit(logit(proba) + found.intercept).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("spread", [1e-3, 0.1, 1.0, 20.0])
+@pytest.mark.parametrize("centre", [-20.0, 0.0, 20.0])
+def test_newton_solves_the_score_equations_however_wrong_the_predictions(centre, spread) -> None:
+    solved = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        proba = np.clip(expit(centre + spread * rng.normal(size=9)), 1e-12, 1 - 1e-12)
+        happened = np.arange(9) < rng.integers(1, 9)
+        weights = rng.uniform(0.1, 10, 9)
+        found = recalibration(proba, happened, np.arange(9), weights)
+        index = logit(proba)
+        assert weights @ (expit(index + found.intercept) - happened) == pytest.approx(0, abs=1e-6)
+        yes, no = index[happened], index[~happened]
+        if yes.min() < no.max() and no.min() < yes.max():
+            residual = weights * (happened - fitted(found.slope * index, happened, weights))
+            assert residual @ (index - index.mean()) / index.std() == pytest.approx(0, abs=1e-6)
+            assert found.slope_std_error > 0
+            solved += 1
+    assert solved > 10
+
+
 @pytest.mark.parametrize(
     "happened", [[False, False, True, True], [True, True, False, False], [False, True, True, True]]
 )

@@ -112,6 +112,22 @@ def test_whole_weights_count_rows_several_times() -> None:
     assert np.trapezoid(corners[1], corners[0]) == pytest.approx(np.trapezoid(expected_corners[1], expected_corners[0]))
 
 
+def test_a_level_of_weight_zero_hides_no_corner() -> None:
+    across, up = roc(np.array([3, 2, 1]), np.array([True, False, False]), np.array([1, 0, 1]))
+    assert list(zip(across.tolist(), up.tolist(), strict=True)) == [(0, 0), (0, 1), (1, 1)]
+    rng = np.random.default_rng(6)
+    scores, positive, weights = rng.random(60).round(1), rng.random(60) < 0.4, rng.integers(0, 2, size=60)
+    weights[scores == 0.5] = 0
+    kept = weights > 0
+    found, expected = roc(scores, positive, weights), roc(scores[kept], positive[kept])
+    assert np.array_equal(found, expected)
+    assert np.trapezoid(found[1], found[0]) == pytest.approx(auc(scores, positive, weights))
+
+
+def test_without_any_weight_there_is_no_curve() -> None:
+    assert np.isnan(roc(np.array([3, 2]), np.array([True, False]), np.zeros(2))).all()
+
+
 def test_one_cluster_gives_no_standard_error() -> None:
     area, error = clustered_auc(np.array([0.1, 0.2, 0.3]), np.array([False, True, True]), np.zeros(3))
     assert area == 1

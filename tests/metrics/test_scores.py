@@ -88,6 +88,31 @@ def test_a_row_of_weight_zero_does_not_count() -> None:
     assert perplexity(scores, np.arange(3), np.array([1.0, 0, 1])).value == pytest.approx(np.exp(2))
 
 
+def test_a_cluster_of_weight_zero_does_not_count_either() -> None:
+    found = mean_score(np.array([-1.0, -2.0, -3.0]), np.array([1, 2, 3]), np.array([1.0, 1, 0]))
+    dropped = mean_score(np.array([-1.0, -2.0]), np.array([1, 2]), np.array([1.0, 1]))
+    assert found.std_error == dropped.std_error == pytest.approx(0.5)
+    assert (found.df, found.clusters, found.n) == (1, 2, 3)
+    assert found.interval() == dropped.interval()
+
+
+@pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf])
+def test_clusters_of_weight_zero_drop_out_whatever_their_scores(lost) -> None:
+    rng = np.random.default_rng(4)
+    scores, person = clustered_scores(rng, 15)
+    weights = np.where(person % 3 == 0, 0.0, rng.uniform(0.5, 2, len(person)))
+    scores[weights == 0] = lost
+    kept = weights > 0
+    found, dropped = mean_score(scores, person, weights), mean_score(scores[kept], person[kept], weights[kept])
+    assert (found.mean, found.std_error, found.df, found.clusters) == (dropped.mean, dropped.std_error, 9, 10)
+
+
+def test_without_any_weight_there_is_no_mean() -> None:
+    found = mean_score(np.array([-1.0, -2.0]), np.arange(2), np.zeros(2))
+    assert np.isnan([found.mean, found.std_error, *found.interval()]).all()
+    assert (found.df, found.clusters, found.n) == (-1, 0, 2)
+
+
 def test_refused() -> None:
     with pytest.raises(DataError, match="no rows to evaluate"):
         perplexity(np.zeros(0), np.zeros(0))
