@@ -125,9 +125,7 @@ def with_language_model(
     return fitted | {"LLM, fine-tuned": Remembered(result, worded, work / "llm.npy")}
 
 
-def tables(
-    fitted: dict[str, el.Results], boot: el.Bootstrap | None, test: el.CareerPanel, seeds: dict[str, Any]
-) -> None:
+def tables(fitted: dict[str, el.Results], boot: el.Bootstrap | None, test: el.CareerPanel, command: str) -> None:
     table = el.compare(fitted, test, reference="MNL", bootstrap=boot)
     write(table, "comparison")
     table.plot(OUT / "comparison.png")
@@ -144,7 +142,7 @@ def tables(
     diagnostics.plot_reliability("move", OUT / "reliability.png")
     diagnostics.plot_roc("move", OUT / "roc.png")
     found["events"] = frame_as_json(diagnostics.events)
-    report("nlsy97/comparison", command=seeds, **found)
+    report("nlsy97/comparison", command=command, **found)
 
 
 def subset(work: Path) -> None:
@@ -184,7 +182,13 @@ def main() -> None:
         print(boot, flush=True)
     if "table" in options.steps:
         models = with_language_model(fitted, options.llm, options.work, parts[2])
-        tables(models, boot, parts[2], {"replications": options.replications, "steps": options.steps})
+        llm = " --llm FOLDER" if options.llm else ""
+        tables(
+            models,
+            boot,
+            parts[2],
+            f"python nlsy97_table.py --work FOLDER{llm} --replications {options.replications}",
+        )
 
 
 if __name__ == "__main__":
