@@ -83,7 +83,7 @@ def test_a_bootstrap_holds_what_the_members_chose(panel: el.CareerPanel) -> None
     fit = model.fit(train, seed=0)
     assert fit.chosen == {"model": TINY.replace(preset="tiny")}
     boot = el.bootstrap({"ensemble": fit}, train, test, replications=2, seed=0)
-    assert np.isfinite(boot.std_errors["ensemble"])
+    assert np.isfinite(boot.components()["ensemble"].training)
 
 
 def test_the_summary_counts_members(fit: el.EnsembleResults) -> None:
