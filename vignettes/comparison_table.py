@@ -150,3 +150,11 @@ truth = el.compare(fitted, test)
 print()
 print(truth)
 truth.plot(output / "simulated.png")
+
+# %%
+# What more persons would bring: the same models on parts of the training sample.
+few = {name: models[name] for name in ("Empirical", "Empirical, order 2", "MNL")}
+curve = el.learning_curve(few, train, test, sizes=[60, 125, 250, 500, 1.0], validation=valid, repeats=3, seed=0)
+print()
+print(curve)
+curve.plot(output / "learning.png")

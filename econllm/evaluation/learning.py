@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from econllm import metrics
-from econllm.base import Estimator
+from econllm.base import Estimator, Results
 from econllm.errors import DataError, InfiniteScoreWarning, OptionError, check_number, listing, refusal, warn
 from econllm.evaluation.bootstrap import check_models, named_seed, panel_digest
 from econllm.options import Seed, child_seed, resolve_seed
@@ -150,7 +150,7 @@ class _Fit:
 
 
 def learning_curve(
-    models: Mapping[str, Estimator],
+    models: Mapping[str, Estimator | Results],
     train: CareerPanel,
     test: CareerPanel,
     sizes: Sequence[float],
@@ -167,8 +167,8 @@ def learning_curve(
 
     Parameters
     ----------
-    models : mapping of str to Estimator
-        Specifications. What they choose from the data (alpha, smoothing) is chosen anew at every size.
+    models : mapping of str to Estimator or Results
+        Specifications; of results, the specification is taken. What they choose from the data (alpha, smoothing) is chosen anew at every size.
     train, test : CareerPanel
         Persons to learn from, and rows to score.
     sizes : sequence of int or float
@@ -294,15 +294,18 @@ def _permutation(n: int, seed: np.random.SeedSequence) -> np.ndarray:
     return np.random.default_rng(seed).permutation(n)
 
 
-def _specifications(models: Mapping[str, Estimator]) -> tuple[tuple[str, ...], tuple[Estimator, ...]]:
+def _specifications(models: Mapping[str, Estimator | Results]) -> tuple[tuple[str, ...], tuple[Estimator, ...]]:
     check_models(models)
-    for name, model in models.items():
+    specs = []
+    for name, given in models.items():
+        model = given.model if isinstance(given, Results) else given
         if not isinstance(model, Estimator):
             raise OptionError(
                 f"model {name!r} is a {type(model).__name__}; give an estimator such as Empirical(), to be fitted "
                 "at every size."
             )
-    return tuple(str(name) for name in models), tuple(model.without_inference for model in models.values())
+        specs.append(model.without_inference)
+    return tuple(str(name) for name in models), tuple(specs)
 
 
 def _points(

@@ -356,3 +356,10 @@ def test_rows_left_out_are_refused(parts):
     train, _, test = parts
     with pytest.raises(DataError, match=r"predicts \d+ of \d+ test rows"):
         learning_curve({"a": Short()}, train, test, [10, 20])
+
+
+def test_of_results_the_specification_is_taken(parts):
+    train, _, test = parts
+    model = el.Empirical(smoothing=0.3)
+    given, fitted = (learning_curve({"E": m}, train, test, [30, 1.0]).frame for m in (model, model.fit(train)))
+    assert given.equals(fitted)
