@@ -16,6 +16,7 @@ Normalization = Literal["proper", "printed"]
 Pooling = Literal["last", "mean", "cls", "pooler"]
 Missing = Literal["raise", "drop"]
 TitleStyle = Literal["text", "code"]
+Loss = Literal["titles", "all"]
 Seed = int | np.integer | np.random.SeedSequence | np.random.Generator | None
 
 

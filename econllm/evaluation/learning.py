@@ -168,7 +168,8 @@ def learning_curve(
     Parameters
     ----------
     models : mapping of str to Estimator or Results
-        Specifications; of results, the specification is taken. What they choose from the data (alpha, smoothing) is chosen anew at every size.
+        Specifications; of results, the specification is taken. What they choose from the data (alpha, smoothing) is
+        chosen anew at every size.
     train, test : CareerPanel
         Persons to learn from, and rows to score.
     sizes : sequence of int or float

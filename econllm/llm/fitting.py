@@ -20,13 +20,13 @@ from econllm.errors import DataError, OptionError, TrainingError
 from econllm.llm.decoder import Decoder
 from econllm.llm.documents import Documents
 from econllm.llm.examples import Examples
-from econllm.llm.likelihood import Loss, collate, realised, title_ends, token_log_proba
+from econllm.llm.likelihood import collate, realised, title_ends, token_log_proba
 from econllm.llm.prediction import Predictor, Words
 from econllm.llm.results import LLMResults
 from econllm.llm.scoring import choose_engine
 from econllm.llm.tuning import Frozen, LoRA, PromptTuning
 from econllm.llm.tuning_network import prepare
-from econllm.options import Seed, child_seed, resolve_device, resolve_dtype, resolve_seed
+from econllm.options import Loss, Seed, child_seed, resolve_device, resolve_dtype, resolve_seed
 from econllm.panel import CareerPanel
 from econllm.resampling import fingerprint
 from econllm.sample import Data, Sample, fit_weights, read_choice_set, read_sample

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from econllm.encoders.sentence import plan_batches
 from econllm.llm.decoder import Decoder
 from econllm.llm.documents import Document, Documents
-
-Loss = Literal["titles", "all"]
+from econllm.options import Loss
 
 # Texts, and the hidden states whose logits are wanted, are filled up to a multiple of these: kernels are compiled for
 # every shape, which takes time and memory.

@@ -14,7 +14,7 @@ from econllm.errors import DataError, OptionError, check_number, check_option, c
 from econllm.llm.frames import check_data, parse_formula
 from econllm.llm.prompts import Prompt
 from econllm.llm.tuning import Tuning, check_tuning
-from econllm.options import Seed, resolve_device
+from econllm.options import Loss, Seed, resolve_device
 from econllm.sample import Data
 from econllm.text import ResumeTemplate
 from econllm.training import Training
@@ -22,7 +22,6 @@ from econllm.training import Training
 if TYPE_CHECKING:
     from econllm.llm.results import LLMResults
 
-Loss = Literal["titles", "all"]
 Normalize = Literal["global", "raw"]
 EngineOption = Literal["auto", "tree", "kv", "naive"]
 

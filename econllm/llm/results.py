@@ -18,6 +18,7 @@ from econllm.llm.frames import check_data
 from econllm.llm.model import LLM
 from econllm.llm.prediction import Predictor
 from econllm.options import Seed, resolve_seed
+from econllm.panel import CareerPanel
 from econllm.regtable import MaketablesStatistics
 from econllm.sample import Data, read_sample
 from econllm.tables import Fact, Table
@@ -275,6 +276,10 @@ class LLMResults(Results, MaketablesStatistics):
         at = np.flatnonzero(data.index == row)
         if len(at) != 1:
             raise DataError(f"{len(at)} rows of the data have the label {row!r}; give one of data.index.")
+        # Of a panel, only the person's own rows are put into words.
+        if isinstance(data, CareerPanel):
+            data = data.subset(data.person_ids[at])
+            at = np.flatnonzero(data.index == row)
         resume = words.wording(check_data(self.model.formula, data), self.choices).resumes[int(at[0])]
         language = words.language
         return attention_of_text(self.predictor.decoder, language.tokenizer, resume, words.limit, language.opening)

@@ -49,6 +49,20 @@ def test_attention_is_of_the_tokens_that_are_scored(marking, careers):
     assert [token.replace("\u2581", " ").replace("\n", "\\n").strip() or token for token in scored] == list(shown)
 
 
+def test_attention_to_a_row_does_not_word_other_persons(marking, monkeypatch):
+    data = panel(6)
+    fit = el.LLM(marking, template=el.ResumeTemplate(opening="", person="")).fit(data)
+    row = data.index[data.person_ids == data.persons[3]][-1]
+    expected = fit.attention(data.subset(data.persons[3:4]), row)
+    worded, words = [], type(fit.predictor.words)
+    plain = words.wording
+    monkeypatch.setattr(words, "wording", lambda self, part, choices: worded.append(part) or plain(self, part, choices))
+    found = fit.attention(data, row)
+    assert worded[0].persons.tolist() == [data.persons[3]]
+    assert found.tokens == expected.tokens
+    assert np.array_equal(found.weights, expected.weights)
+
+
 @pytest.mark.parametrize("revision", [3, b"main", ["main"]])
 def test_a_revision_is_a_text(revision):
     with pytest.raises(OptionError, match=r"revision.* not allowed: give a commit, branch or tag as text"):
