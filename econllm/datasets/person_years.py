@@ -21,12 +21,17 @@ DYNAMIC = ("region", "education")
 LAGGED = ("hours", "hourly_wage")
 _NEEDED = (PERSON, TIME, OCCUPATION)
 _TITLES, _TITLED = "occupations.csv", (OCCUPATION, "title")
-# Whole numbers of 64 bits, each with one text only; and as pandas writes those that stood beside missing values.
-_WHOLE = (re.compile(r"0|-?[1-9][0-9]{0,17}"), re.compile(r"(?:0|-?[1-9][0-9]{0,17})\.0"))
+# Whole numbers of 64 bits without leading zeros; also as pandas writes those that stood beside missing values.
+_WHOLE = re.compile(r"(?:0|-?[1-9][0-9]{0,17})(?:\.0)?")
 
 
 def _read_csv(file: Path) -> pd.DataFrame:
-    return pd.read_csv(file, dtype={PERSON: str, OCCUPATION: str}, skipinitialspace=True)
+    df = pd.read_csv(file, dtype={PERSON: str, OCCUPATION: str}, skipinitialspace=True)
+    if not isinstance(df.index, pd.RangeIndex):
+        return df  # refused below
+    # Spreadsheets leave blanks behind values, and lines of nothing but commas.
+    texts = [column for column in (PERSON, OCCUPATION) if column in df.columns]
+    return df.assign(**{column: df[column].str.strip() for column in texts}).dropna(how="all").reset_index(drop=True)
 
 
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
@@ -185,7 +190,7 @@ def _coded(df: pd.DataFrame, titles: pd.DataFrame | None, *, text: bool) -> tupl
 
 def _are_whole(values: pd.Series) -> bool:
     texts = values.unique()
-    return any(all(isinstance(text, str) and form.fullmatch(text) for text in texts) for form in _WHOLE)
+    return all(isinstance(text, str) and _WHOLE.fullmatch(text) for text in texts)
 
 
 def _numbered(df: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -319,7 +319,7 @@ def bootstrap(
         "seeds": seeds,
         "resample": [resample, fingerprint(*_as_plain(units.index, units))],
         "resample_validation": resample_validation,
-        "data": [panel_digest(data) for data in (train, test, *([validation] if validation is not None else []))],
+        "data": [panel_identity(data) for data in (train, test, *([validation] if validation is not None else []))],
     }
     scores = run_replications(task, replications, seed, n_jobs=n_jobs, folder=folder, description=description)
     counts = np.unique(test.origin_ids, return_counts=True)[1]
@@ -416,6 +416,12 @@ def panel_digest(panel: Data) -> str:
     return fingerprint(rows, panel.is_target, *_as_plain(panel.origin_ids))
 
 
+def panel_identity(panel: CareerPanel) -> list[str]:
+    """Digests of a panel's rows, and of what models make of them: roles of columns, titles, wording of résumés."""
+    words = panel.roles, panel.choices.codes, panel.choices.titles, panel.template, panel.text_columns
+    return [panel_digest(panel), fingerprint(np.array([repr(words)], dtype=object))]
+
+
 def _as_plain(*values: Any) -> list[np.ndarray]:
     """Arrays whose digest does not depend on how pandas holds them."""
-    return [np.asarray(value).astype(str) for value in values]
+    return [np.asarray(value).astype(str).astype(object) for value in values]

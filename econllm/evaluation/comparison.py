@@ -186,7 +186,7 @@ class Comparison(TableExports):
             panels.append(Panel(title, rows))
         note = (
             "Difference of the mean log scores, row less column, in nats per transition, paired by row; win and lose: "
-            f"p < {limit:.2g}, adjusted for the number of pairs by Holm's method."
+            f"p < {limit:.2g}, adjusted for the number of pairs by Holm's method, or an infinite gap."
         )
         heads = [Column(name.replace(" ", "\n")) for name in columns]
         return Table(heads, panels, title="Wins and losses", header="Model", notes=[note], key="tab:wins")
@@ -337,6 +337,8 @@ def _or_none(value: float) -> float | None:
 
 def _verdict(pair: pd.Series, limit: float) -> str:
     gap, p = pair["difference"], pair["p_adjusted"]
+    if np.isnan(gap):
+        return "."  # each gives probability zero to something the other does not
     shown = "0.000" if abs(gap) < 0.0005 else f"{gap:+.3f}".replace("-", "\u2212").replace("inf", "\u221e")
     if np.isnan(p) and np.isfinite(gap):
         return shown  # a single cluster: nothing can be tested

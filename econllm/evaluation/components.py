@@ -59,7 +59,11 @@ class Components:
         measured = [(self.between, self.df_training), (seed, self.df_seed), (test, df_test)]
         variance = self.training + seed + test
         spread = sum(value**2 / df for value, df in measured if df > 0)
-        return float(variance), float(variance**2 / spread) if spread > 0 else float(df_test)
+        if not spread > 0:
+            return float(variance), float(df_test)
+        # A sum is no less certain than the least certain of its parts; a part set to zero would say otherwise.
+        least = min(df for value, df in measured if df > 0 and value > 0)
+        return float(variance), float(max(variance**2 / spread, least))
 
 
 def components(scores: np.ndarray, counts: np.ndarray) -> Components:

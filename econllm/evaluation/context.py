@@ -217,14 +217,15 @@ class Context:
         return out
 
     def _sample_note(self, cluster: str) -> str:
-        n, clusters = len(self.clusters), len(np.unique(self.clusters))
+        counted = np.ones(len(self.clusters), dtype=bool) if self.weights is None else self.weights > 0
+        n, clusters = int(counted.sum()), len(np.unique(self.clusters[counted]))
         outcomes = f"{len(self.scored[self.reference].result.choices)} outcomes"
         info = self.scored[self.reference].result.info
         if not self.of_panel:
             kind = "" if clusters == n else f" in {clusters:,} clusters"
             return f"Test sample: {n:,} rows{kind}; {outcomes}. Training sample: {info.rows:,} rows."
         whom = "persons" if cluster == "person" else "clusters"
-        history = int((~self.first).sum())
+        history = int((~self.first & counted).sum())
         test = f"Test sample: {n:,} transitions of {clusters:,} {whom}, {history:,} with a history; {outcomes}."
         return test if info.persons is None else f"{test} Training sample: {info.rows:,} of {info.persons:,} persons."
 

@@ -15,7 +15,7 @@ import pandas as pd
 from econllm import metrics
 from econllm.base import Estimator, Results
 from econllm.errors import DataError, InfiniteScoreWarning, OptionError, check_number, listing, refusal, warn
-from econllm.evaluation.bootstrap import check_models, named_seed, panel_digest
+from econllm.evaluation.bootstrap import check_models, named_seed, panel_identity
 from econllm.options import Seed, child_seed, resolve_seed
 from econllm.panel import CareerPanel
 from econllm.resampling import check_replications, run_replications
@@ -241,7 +241,7 @@ def learning_curve(
     description = {
         "models": [[name, repr(spec)] for name, spec in zip(names, specs, strict=True)],
         "points": [list(point) for point in points],
-        "data": {name: panel_digest(panel) for name, panel in given.items() if panel is not None},
+        "data": {name: panel_identity(panel) for name, panel in given.items() if panel is not None},
     }
     sums = run_replications(task, fits, root, n_jobs=n_jobs, folder=folder, description=description)
     counts = np.unique(test.origin_ids, return_counts=True)[1]

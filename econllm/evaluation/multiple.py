@@ -79,7 +79,8 @@ def multiplier_draws(
     block = max(1, 2_000_000 // max(len(together), 1))
     for start in range(0, draws, block):
         weights = generator.standard_exponential((min(block, draws - start), len(together))) - 1.0
-        out[start : start + len(weights)] = weights @ together
+        with np.errstate(invalid="ignore"):  # a mean that is infinite has deviations that are nan
+            out[start : start + len(weights)] = weights @ together
     end = 0
     for part, count in zip(influence, clusters, strict=True):
         start, end = end, end + part.shape[1]

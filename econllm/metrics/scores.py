@@ -94,7 +94,8 @@ def mean_score(scores: np.ndarray, clusters: np.ndarray, weights: np.ndarray | N
     _, group = np.unique(np.asarray(clusters)[counted], return_inverse=True)
     total = np.bincount(group, weight)
     count = len(total)
-    mean = float(np.sum(weight * scores) / np.sum(weight)) if count else float("nan")
+    with np.errstate(invalid="ignore"):  # differences that are infinite in both directions have no mean
+        mean = float(np.sum(weight * scores) / np.sum(weight)) if count else float("nan")
     if not np.isfinite(mean) or count < 2:
         return MeanScore(mean, float("nan"), count - 1, rows, count)
     residual = np.bincount(group, weight * scores) - mean * total

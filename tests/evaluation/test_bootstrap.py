@@ -356,3 +356,29 @@ def test_what_is_no_validation_panel_is_named(parts):
     train, valid, test = parts
     with pytest.raises(DataError, match="validation is a DataFrame"):
         el.bootstrap(MODELS, train, test, validation=valid.to_frame(), replications=2)
+
+
+def test_a_folder_of_other_titles_or_words_is_refused_and_of_the_same_persons_is_not(tmp_path):
+    df = el.datasets.simulate_careers(40, 3, seed=4).to_frame()
+    codes = np.unique(df["occupation"])
+
+    def run(titles=("a", "b", "c"), **changes):
+        options = {"template": el.ResumeTemplate(), "frame": df} | changes
+        panel = el.CareerPanel(
+            options.pop("frame"),
+            "person",
+            "year",
+            "occupation",
+            titles=dict(zip(codes, titles, strict=True)),
+            dynamic=["educ"],
+            **options,
+        )
+        train, test = panel.split([0.6, 0.4], seed=0)
+        return el.bootstrap({"E": el.Empirical()}, train, test, replications=2, folder=tmp_path / "b")
+
+    first = run()
+    again = run(frame=df.assign(person=df["person"].astype("int32")))
+    assert np.array_equal(first.scores, again.scores)
+    for change in ({"titles": ("b", "a", "c")}, {"template": el.ResumeTemplate(opening="Hello")}):
+        with pytest.raises(OptionError, match="other models, data or seed"):
+            run(**change)

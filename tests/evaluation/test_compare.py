@@ -438,3 +438,38 @@ def test_sources_of_models_that_were_refitted_are_drawn(several, parts):
     apart = el.compare(several, test, bootstrap=boot, reference="MNL")
     with pytest.raises(OptionError, match="no difference to draw"):
         apart.plot_decomposition()
+
+
+def test_with_few_persons_romano_and_wolf_are_not_sharper_than_holm(several, parts):
+    few = parts[2].subset(parts[2].persons[:4])
+    frame = el.compare(several, few, adjust="romano-wolf").frame
+    tested = frame["p_adjusted"].notna()
+    assert (frame.loc[tested, "p_adjusted"] >= holm(frame.loc[tested, "p_value"].to_numpy()) - 1e-12).all()
+
+
+class Blind(Rounded):
+    """A result that gives probability zero to an occupation."""
+
+    def __init__(self, result, occupation):
+        super().__init__(result)
+        self.occupation = occupation
+
+    def log_proba(self, data):
+        out = self.result.log_proba(data).copy()
+        out[:, self.occupation] = -np.inf
+        return out
+
+
+def test_models_that_fail_on_different_rows_neither_win_nor_lose(several, parts):
+    both = {"A": Blind(several["MNL"], 0), "B": Blind(several["MNL"], 1), "C": several["MNL"]}
+    cells = el.compare(both, parts[2], reference="C").wins().to_frame()
+    assert cells.loc["A", "B"] == cells.loc["B", "A"] == "."
+    assert cells.loc["C", "A"] == "+\u221e win"
+    assert cells.loc["A", "C"] == "\u2212\u221e lose"
+
+
+def test_persons_of_weight_zero_are_not_counted():
+    df = el.datasets.simulate_careers(40, 3, seed=7).to_frame()
+    panel = el.CareerPanel(df.assign(w=(df["person"] % 2).astype(float)), "person", "year", "occupation", weights="w")
+    text = " ".join(str(el.compare({"E": el.Empirical().fit(panel)}, panel, weights=True)).split())
+    assert f"{int((df['person'] % 2).sum()):,} transitions of 20 persons" in text

@@ -99,3 +99,8 @@ def test_the_mean_score_of_one_sample_varies_as_the_total_says():
         test = fitted.var(ddof=1) / persons
         totals.append(components(values[1:], counts).total(test)[0])
     assert np.mean(totals) == pytest.approx(drawn.var(), rel=0.08)
+
+
+def test_a_part_set_to_zero_does_not_make_the_sum_less_certain_than_its_parts():
+    assert Components(0.0, float("nan"), 3e-4, 2, 0).total(1e-4, 99)[1] == 2
+    assert Components(0.0, 0.0, 3e-4, 9, 20).total(1e-4, 99)[1] >= 9
