@@ -70,7 +70,7 @@ class Remembered(el.Results):
 
     @classmethod
     def _from_state(cls, *args: Any) -> el.Results:
-        raise NotImplementedError
+        return el.LLMResults._from_state(*args)
 
 
 def fitted_models(

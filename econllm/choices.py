@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from econllm.errors import DataError, did_you_mean, listing
+from econllm.errors import DataError, OptionError, did_you_mean, listing, refusal
 
 MISSING_TEXT = "(none)"
 
@@ -210,3 +210,49 @@ def _check_titles(codes: tuple[Any, ...], titles: tuple[Any, ...]) -> None:
                 f"occupations {first[title]!r} and {code!r} have the same title {title!r}; merge or rename one."
             )
         first[title] = code
+
+
+def position_of(choices: ChoiceSet, occupation: object) -> int | None:
+    """Position of a code, or of a title where no code is called so; None of anything else.
+
+    Examples
+    --------
+    >>> jobs = ChoiceSet([10, 20], ["Clerk", "Cook"])
+    >>> position_of(jobs, "Cook"), position_of(jobs, "Crook")
+    (1, None)
+    """
+    code = plain_code(occupation)
+    for names in (choices.codes, choices.titles):
+        for position, name in enumerate(names):
+            if type(name) is type(code) and name == code:
+                return position
+    return None
+
+
+def state_positions(states: Sequence[Hashable], choices: ChoiceSet) -> np.ndarray:
+    """Positions of occupations that are given by code or title.
+
+    Raises
+    ------
+    OptionError
+        For anything but a list, repeated states, and names that are neither, with the nearest one.
+
+    Examples
+    --------
+    >>> state_positions(["Cook", 1], ChoiceSet([1, 2], ["Clerk", "Cook"])).tolist()
+    [1, 0]
+    """
+    if isinstance(states, str):
+        raise OptionError(f"states={states!r} is one text; give a list, [{states!r}].")
+    if not isinstance(states, Iterable):
+        raise OptionError(refusal("states", states, "not allowed", "give a list of codes or titles"))
+    out: list[int] = []
+    for state in states:
+        position = position_of(choices, state)
+        if position is None:
+            near = did_you_mean(state, [*choices.titles, *choices.codes])
+            raise OptionError(f"states names {state!r}, which is neither code nor title of an occupation.{near}")
+        if position in out:
+            raise OptionError(f"states names {state!r} twice.")
+        out.append(position)
+    return np.array(out, dtype=np.int64)

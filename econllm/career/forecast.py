@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,12 +12,11 @@ import pandas as pd
 from econllm import metrics
 from econllm.career.batches import Store
 from econllm.career.inputs import Careers
-from econllm.career.occupations import position_of
 from econllm.career.paths import Paths, Records, chunks, pick, uniforms
 from econllm.career.prediction import Predictor
 from econllm.career.simulate import check_paths, code_records
-from econllm.choices import ChoiceSet, plain_code
-from econllm.errors import OptionError, check_number, check_option, did_you_mean, refusal
+from econllm.choices import ChoiceSet, plain_code, state_positions
+from econllm.errors import OptionError, check_number, check_option
 from econllm.options import Seed, resolve_seed
 from econllm.panel import CareerPanel
 from econllm.sample import read_sample
@@ -150,35 +149,6 @@ def forecast(
         auc=pd.Series(areas, index=proba.columns, name="auc", dtype=np.float64),
         events=pd.Series(counts[named], index=proba.columns, name="n"),
     )
-
-
-def state_positions(states: Sequence[Hashable], choices: ChoiceSet) -> np.ndarray:
-    """Positions of occupations that are given by code or title.
-
-    Raises
-    ------
-    OptionError
-        For anything but a list, repeated states, and names that are neither, with the nearest one.
-
-    Examples
-    --------
-    >>> state_positions(["Cook", 1], ChoiceSet([1, 2], ["Clerk", "Cook"])).tolist()
-    [1, 0]
-    """
-    if isinstance(states, str):
-        raise OptionError(f"states={states!r} is one text; give a list, [{states!r}].")
-    if not isinstance(states, Iterable):
-        raise OptionError(refusal("states", states, "not allowed", "give a list of codes or titles"))
-    out: list[int] = []
-    for state in states:
-        position = position_of(choices, state)
-        if position is None:
-            near = did_you_mean(state, [*choices.titles, *choices.codes])
-            raise OptionError(f"states names {state!r}, which is neither code nor title of an occupation.{near}")
-        if position in out:
-            raise OptionError(f"states names {state!r} twice.")
-        out.append(position)
-    return np.array(out, dtype=np.int64)
 
 
 @dataclass(frozen=True)

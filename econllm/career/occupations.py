@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from econllm.choices import ChoiceSet, plain_code
+from econllm.choices import ChoiceSet, plain_code, position_of
 from econllm.encoders import Projection
 from econllm.errors import DataError, OptionError, check_number, check_option, did_you_mean, listing, refusal
 from econllm.plots import scatter_map
@@ -253,20 +253,3 @@ def find_occupation(choices: ChoiceSet, occupation: Hashable) -> int:
             f"{did_you_mean(code, (*choices.codes, *choices.titles))}"
         )
     return position
-
-
-def position_of(choices: ChoiceSet, occupation: object) -> int | None:
-    """Position of a code, or of a title where no code is called so; None of anything else.
-
-    Examples
-    --------
-    >>> jobs = ChoiceSet([10, 20], ["Clerk", "Cook"])
-    >>> position_of(jobs, "Cook"), position_of(jobs, "Crook")
-    (1, None)
-    """
-    code = plain_code(occupation)
-    for names in (choices.codes, choices.titles):
-        for position, name in enumerate(names):
-            if type(name) is type(code) and name == code:
-                return position
-    return None

@@ -180,8 +180,7 @@ class _Task:
         validation = self.validation
         if validation is not None and self.resample_validation:
             validation = validation.resample(for_validation)
-        group = np.unique(self.test.origin_ids, return_inverse=True)[1]
-        out = np.empty((self.seeds, len(self.models), group.max() + 1))
+        out = np.empty((self.seeds, len(self.models), len(np.unique(self.test.origin_ids))))
         for m, (name, model) in enumerate(zip(self.names, self.models, strict=True)):
             root = named_seed(seed, name)
             for r in range(self.seeds):
@@ -189,7 +188,7 @@ class _Task:
                     out[r, m] = out[0, m]
                     continue
                 fitted = model.fit(self.train, validation=validation, weights=weights, seed=child_seed(root, r))
-                out[r, m] = np.bincount(group, _scores(model, fitted, self.test))
+                out[r, m] = person_sums(model, fitted, self.test)
         return out
 
 
@@ -207,14 +206,21 @@ def named_seed(seed: np.random.SeedSequence, name: str) -> np.random.SeedSequenc
     return child_seed(seed, number)
 
 
-def _scores(model: Estimator, fitted: Results, test: CareerPanel) -> np.ndarray:
+def person_sums(model: Estimator, fitted: Results, test: CareerPanel) -> np.ndarray:
+    """Sum of the log probabilities of each test person's outcomes, in nats, shape (test persons,).
+
+    Raises
+    ------
+    DataError
+        If the model leaves out test rows.
+    """
     scores = fitted.log_likelihood(test).to_numpy()
     if len(scores) != len(test):
         raise DataError(
             f"{model!r} predicts {len(scores)} of {len(test)} test rows; drop rows with missing values before the "
             "panel is made."
         )
-    return scores
+    return np.bincount(np.unique(test.origin_ids, return_inverse=True)[1], scores)
 
 
 def bootstrap(
@@ -308,19 +314,21 @@ def bootstrap(
     names = tuple(str(name) for name in models)
     specs, held = [], []
     for name, given in models.items():
-        spec, words = _held(given, train, validation, reselect, seed)
+        spec, words = _held(name, given, train, validation, reselect, seed)
         specs.append(spec)
         if words:
             held.append(f"{name}: conditional on {words}.")
     task = _Task(names, tuple(specs), train, test, validation, draws, seeds, units, resample_validation)
-    description = {
-        "models": [[name, repr(spec)] for name, spec in zip(names, specs, strict=True)],
-        "draws": draws,
-        "seeds": seeds,
-        "resample": [resample, fingerprint(*_as_plain(units.index, units))],
-        "resample_validation": resample_validation,
-        "data": [panel_identity(data) for data in (train, test, *([validation] if validation is not None else []))],
-    }
+    description = None
+    if folder is not None:
+        description = {
+            "models": [[name, repr(spec)] for name, spec in zip(names, specs, strict=True)],
+            "draws": draws,
+            "seeds": seeds,
+            "resample": [resample, fingerprint(*_as_plain(units.index, units))],
+            "resample_validation": resample_validation,
+            "data": [panel_identity(data) for data in (train, test, *([validation] if validation is not None else []))],
+        }
     scores = run_replications(task, replications, seed, n_jobs=n_jobs, folder=folder, description=description)
     counts = np.unique(test.origin_ids, return_counts=True)[1]
     size = len(train), len(np.unique(train.origin_ids))
@@ -376,15 +384,32 @@ def check_results(fitted: Mapping[str, object]) -> None:
             raise OptionError(f"model {name!r} is a {type(result).__name__}, not a result: fit it first.")
 
 
-def _held(
-    given: Estimator | Results, train: CareerPanel, validation: CareerPanel | None, reselect: bool, seed: Seed
-) -> tuple[Estimator, str]:
-    """Specification for refits with tuning parameters fixed at what the whole training sample chose; these in words."""
+def specification(name: object, given: Estimator | Results) -> Estimator:
+    """The specification of a model, which a result has too.
+
+    Raises
+    ------
+    OptionError
+        For anything else.
+    """
     spec = given.model if isinstance(given, Results) else given
     if not isinstance(spec, Estimator):
         raise OptionError(
-            f"a model is a {type(spec).__name__}; give an estimator such as Empirical() or a fitted result."
+            f"model {name!r} is a {type(spec).__name__}; give an estimator such as Empirical() or a fitted result."
         )
+    return spec
+
+
+def _held(
+    name: object,
+    given: Estimator | Results,
+    train: CareerPanel,
+    validation: CareerPanel | None,
+    reselect: bool,
+    seed: Seed,
+) -> tuple[Estimator, str]:
+    """Specification for refits with tuning parameters fixed at what the whole training sample chose; these in words."""
+    spec = specification(name, given)
     if reselect or not spec.automatic:
         return spec.without_inference, ""
     fitted = (

@@ -108,11 +108,9 @@ def compare(
     context = Context(
         scored,
         base,
-        rows.clusters,
+        rows,
         rows.weights if weights is True else None,
         rows.weights if weights == "both" else None,
-        rows.sample.first[rows.kept],
-        rows.sample.of_panel,
         level,
         _refits(bootstrap, test, scored, rows.kept),
     )
@@ -132,8 +130,9 @@ def compare(
     if "difference_procedure_p_value" in frame:
         frame["difference_procedure_p_adjusted"] = _adjusted_procedure(frame, base, adjust)
     sources = _sources(bootstrap, list(scored), cluster)
-    notes = [*context.notes(cluster), *_notes(frame, masks, by, adjust), *sources, _VERSION]
-    return Comparison(frame, pairs, base, tuple(notes), (*sources, _VERSION), level, adjust)
+    version = f"econllm {importlib.metadata.version('econllm')}."
+    notes = [*context.notes(cluster), *_notes(frame, masks, by, adjust), *sources, version]
+    return Comparison(frame, pairs, base, tuple(notes), (*sources, version) if sources else (), level, adjust)
 
 
 def _notes(frame: pd.DataFrame, masks: dict[Any, np.ndarray], by: str | None, adjust: Adjust | None) -> list[str]:
@@ -279,7 +278,6 @@ def _sources(bootstrap: Bootstrap | None, names: list[str], cluster: str) -> tup
     return (refits, *without, *seed_note(bootstrap.seeds), *bootstrap.held)
 
 
-_VERSION = f"econllm {importlib.metadata.version('econllm')}."
 # Clusters from which on draws over them are taken for the distribution of several statistics.
 _ENOUGH = 10
 _AUTHORS = {"holm": "Holm", "romano-wolf": "Romano and Wolf"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import permutations
+from functools import cached_property
+from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from econllm.errors import OptionError
 from econllm.evaluation.bootstrap import Bootstrap
 from econllm.evaluation.comparison import THIS_MODEL
 from econllm.evaluation.components import Components, interval
+from econllm.evaluation.rows import EvaluatedRows, sample_words
 from econllm.sample import Data
 
 # Scores in nats that differ by less are equal.
@@ -62,21 +64,26 @@ class Context:
 
     scored: dict[str, ScoredModel]
     reference: str
-    clusters: np.ndarray
+    rows: EvaluatedRows
     weights: np.ndarray | None
     beside: np.ndarray | None
-    first: np.ndarray
-    of_panel: bool
     level: float
     refits: Refits | None
+
+    @cached_property
+    def clusters(self) -> np.ndarray:
+        """Number of every row's cluster: numbers are told apart more quickly than labels."""
+        return np.unique(self.rows.clusters, return_inverse=True)[1]
 
     def frame(self, rows: np.ndarray) -> pd.DataFrame:
         """All numbers over some of the rows, one line per model."""
         own, gaps = self._components(rows)
-        lines = {
-            name: self._line(s, rows) | self._procedure(s, rows, own.get(name), gaps.get(name))
-            for name, s in self.scored.items()
-        }
+        lines = {}
+        for name, s in self.scored.items():
+            score = metrics.perplexity(s.scores[rows], self.clusters[rows], self._weights(rows), self.level)
+            paired = self._difference(s, self.scored[self.reference], rows)
+            lines[name] = self._line(s, score, paired, rows)
+            lines[name] |= self._procedure(score.log_score, paired, own.get(name), gaps.get(name))
         frame = pd.DataFrame.from_dict(lines, orient="index").rename_axis("model")
         ranked = ~frame["flags"].map(lambda flags: "improper" in flags)
         frame["rank"] = frame["perplexity"].where(ranked).rank(method="min")
@@ -85,32 +92,30 @@ class Context:
     def pairs(self, rows: np.ndarray) -> pd.DataFrame:
         """Differences of all models that may be compared, over some of the rows."""
         names = [name for name, s in self.scored.items() if "improper" not in s.result.flags]
-        found = {}
-        for a, b in permutations(names, 2):
-            gap = self._difference(self.scored[a], self.scored[b], rows)
-            found[a, b] = (gap.mean, gap.std_error, gap.pvalue)
+        gaps = {(a, b): self._difference(self.scored[a], self.scored[b], rows) for a, b in combinations(names, 2)}
+        forth = {pair: (gap.mean, gap.std_error, gap.pvalue) for pair, gap in gaps.items()}
+        back = {(b, a): (0.0 - mean, *rest) for (a, b), (mean, *rest) in forth.items()}
+        found = {pair: (forth | back)[pair] for pair in permutations(names, 2)}
         index = pd.MultiIndex.from_tuples(found, names=["first", "second"]) if found else _NO_PAIRS
         return pd.DataFrame(list(found.values()), index, ["difference", "std_error", "p_value"], dtype=np.float64)
 
     def influence(self, rows: np.ndarray) -> tuple[np.ndarray, int]:
         """What every cluster adds to the deviation of each model's mean score, and how many have any of the rows."""
-        _, group = np.unique(self.clusters, return_inverse=True)
-        weight = np.where(rows, 1.0 if self.weights is None else self.weights, 0.0)
-        count = np.bincount(group, weight)
+        weight = self._weight(rows)
+        count = np.bincount(self.clusters, weight)
         out = np.empty((len(count), len(self.scored)))
         with np.errstate(invalid="ignore"):
             for m, s in enumerate(self.scored.values()):
-                total = np.bincount(group, weight * np.where(weight > 0, s.scores, 0.0))
+                total = np.bincount(self.clusters, weight * np.where(weight > 0, s.scores, 0.0))
                 out[:, m] = (total - total.sum() / count.sum() * count) / count.sum()
         return out, int(np.sum(count > 0))
 
-    def _line(self, s: ScoredModel, rows: np.ndarray) -> dict[str, object]:
-        weights = None if self.weights is None else self.weights[rows]
-        own = metrics.perplexity(s.scores[rows], self.clusters[rows], weights, self.level)
-        paired = self._difference(s, self.scored[self.reference], rows)
+    def _line(
+        self, s: ScoredModel, own: metrics.Perplexity, paired: metrics.MeanScore, rows: np.ndarray
+    ) -> dict[str, object]:
         low, high = paired.interval(self.level)
-        later = rows & ~self.first
-        history = self._plain(s.scores, later) if later.any() and self.of_panel else np.nan
+        later = rows & ~self.rows.first
+        history = self._plain(s.scores, later) if later.any() and self.rows.sample.of_panel else np.nan
         beside = self.beside
         other = None if beside is None else metrics.perplexity(s.scores[rows], self.clusters[rows], beside[rows])
         info = s.result.info
@@ -142,7 +147,7 @@ class Context:
         if self.refits is None:
             return {}, {}
         boot, person = self.refits.bootstrap, self.refits.person
-        weight = np.where(rows, 1.0 if self.weights is None else self.weights, 0.0)
+        weight = self._weight(rows)
         by_person = np.zeros(len(boot.counts))
         by_person[person] = weight
         if not np.array_equal(by_person[person], weight):
@@ -154,16 +159,14 @@ class Context:
         return boot.components(persons=by_person), gaps
 
     def _procedure(
-        self, s: ScoredModel, rows: np.ndarray, own: Components | None, gap: Components | None
-    ) -> dict[str, float]:
+        self, score: metrics.MeanScore, paired: metrics.MeanScore, own: Components | None, gap: Components | None
+    ) -> dict[str, object]:
         """Standard errors and intervals that count the training sample and the chance of training in."""
         if own is None:
             return {}
-        weights = None if self.weights is None else self.weights[rows]
-        score = metrics.mean_score(s.scores[rows], self.clusters[rows], weights)
         value = float(np.exp(-score.mean))
         error, low, high, _ = self._total(score, own)
-        out = {
+        out: dict[str, object] = {
             "training_std_error": value * float(np.sqrt(own.training)),
             "seed_std_error": value * float(np.sqrt(own.seed)),
             "procedure_std_error": value * error,
@@ -172,7 +175,7 @@ class Context:
         }
         if gap is None:
             return out
-        error, low, high, p = self._total(self._difference(s, self.scored[self.reference], rows), gap)
+        error, low, high, p = self._total(paired, gap)
         return out | {
             "difference_training_std_error": float(np.sqrt(gap.training)),
             "difference_seed_std_error": float(np.sqrt(gap.seed)),
@@ -195,15 +198,22 @@ class Context:
         equal = (s.scores == other.scores) | np.isclose(s.scores, other.scores, rtol=0, atol=_ROUNDING)
         with np.errstate(invalid="ignore"):
             gap = np.where(equal, 0.0, s.scores - other.scores)
-        weights = None if self.weights is None else self.weights[rows]
-        return metrics.mean_score(gap[rows], self.clusters[rows], weights)
+        return metrics.mean_score(gap[rows], self.clusters[rows], self._weights(rows))
 
     def _plain(self, values: np.ndarray, rows: np.ndarray) -> float:
-        return average(values[rows], None if self.weights is None else self.weights[rows])
+        return average(values[rows], self._weights(rows))
+
+    def _weights(self, rows: np.ndarray) -> np.ndarray | None:
+        return None if self.weights is None else self.weights[rows]
+
+    def _weight(self, rows: np.ndarray) -> np.ndarray:
+        """Weight of every row of the test sample, zero outside of some of them."""
+        return np.where(rows, 1.0 if self.weights is None else self.weights, 0.0)
 
     def notes(self, cluster: str) -> list[str]:
         """What the numbers mean, and on which sample."""
-        out = [self._sample_note(cluster), self._error_note(cluster)]
+        sample, dependence = sample_words(self.rows, cluster, self.weights is not None)
+        out = [f"Test sample: {sample}. {self._training_note()}", self._error_note(dependence)]
         if self.weights is not None:
             out.append("Rows are weighted by survey weights.")
         for name, s in self.scored.items():
@@ -216,27 +226,17 @@ class Context:
                 out.append(f"{name} is conservative: its probabilities sum to {s.mass.mean():.2f} on average.")
         return out
 
-    def _sample_note(self, cluster: str) -> str:
-        counted = np.ones(len(self.clusters), dtype=bool) if self.weights is None else self.weights > 0
-        n, clusters = int(counted.sum()), len(np.unique(self.clusters[counted]))
-        outcomes = f"{len(self.scored[self.reference].result.choices)} outcomes"
+    def _training_note(self) -> str:
         info = self.scored[self.reference].result.info
-        if not self.of_panel:
-            kind = "" if clusters == n else f" in {clusters:,} clusters"
-            return f"Test sample: {n:,} rows{kind}; {outcomes}. Training sample: {info.rows:,} rows."
-        whom = "persons" if cluster == "person" else "clusters"
-        history = int((~self.first & counted).sum())
-        test = f"Test sample: {n:,} transitions of {clusters:,} {whom}, {history:,} with a history; {outcomes}."
-        return test if info.persons is None else f"{test} Training sample: {info.rows:,} of {info.persons:,} persons."
+        whom = "rows" if info.persons is None else f"of {info.persons:,} persons"
+        return f"Training sample: {info.rows:,} {whom}."
 
-    def _error_note(self, cluster: str) -> str:
-        independent = not self.of_panel and len(np.unique(self.clusters)) == len(self.clusters)
-        kind = "for independent rows" if independent else f"clustered by {cluster}"
+    def _error_note(self, dependence: str) -> str:
         ranked = sum("improper" not in s.result.flags for s in self.scored.values())
         best = " Best set, p: of the model confidence set." if ranked > 1 else ""
         return (
-            f"Standard errors in parentheses. {THIS_MODEL.capitalize()}: {kind}, on other test samples, as are the "
-            "intervals and p-values on the first line. Intervals are on the log score, carried to perplexity by exp. "
-            "Differences are paired, in nats per transition; positive is better. Ratio of perplexities; below one is "
-            f"better.{best}"
+            f"Standard errors in parentheses. {THIS_MODEL.capitalize()}: {dependence}, on other test samples, as are "
+            "the intervals and p-values on the first line. Intervals are on the log score, carried to perplexity by "
+            "exp. Differences are paired, in nats per transition; positive is better. Ratio of perplexities; below one "
+            f"is better.{best}"
         )

@@ -14,7 +14,7 @@ from econllm.evaluation.bootstrap import check_results
 from econllm.evaluation.diagnostics import Diagnostics
 from econllm.evaluation.events import Event, find_events
 from econllm.evaluation.measures import measure_events, measure_models
-from econllm.evaluation.rows import EvaluatedRows, Scored, read_rows, score
+from econllm.evaluation.rows import EvaluatedRows, Scored, read_rows, sample_words, score
 from econllm.sample import Data
 
 
@@ -118,17 +118,8 @@ def _notes(
 
 
 def _sample_notes(rows: EvaluatedRows, cluster: str) -> list[str]:
-    n, clusters = len(rows.outcome), len(np.unique(rows.clusters))
-    outcomes = f"{len(rows.choices)} outcomes"
-    if rows.sample.of_panel:
-        whom = "persons" if cluster == "person" else "clusters"
-        history = int((rows.last > 0).sum())
-        sample = f"{n:,} transitions of {clusters:,} {whom}, {history:,} with a history"
-    else:
-        sample = f"{n:,} rows" + ("" if clusters == n else f" in {clusters:,} clusters")
-    independent = not rows.sample.of_panel and clusters == n
-    kind = "for independent rows" if independent else f"clustered by {cluster}"
-    out = [f"Test sample: {sample}; {outcomes}. SE: {kind}, of these fitted models on other test samples."]
+    sample, kind = sample_words(rows, cluster, rows.weights is not None)
+    out = [f"Test sample: {sample}. SE: {kind}, of these fitted models on other test samples."]
     return out if rows.weights is None else [*out, "Rows are weighted by survey weights."]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from econllm.choices import ChoiceSet
+from econllm.choices import ChoiceSet, state_positions
 from econllm.errors import OptionError, refusal
 
 MOVE = "move"
@@ -122,9 +122,6 @@ def read_states(states: Mapping[str, Sequence[Hashable]] | None, choices: Choice
     """
     if states is None:
         return {}
-    # Forecasts of careers name states in the same way; their module loads torch.
-    from econllm.career.forecast import state_positions
-
     if not isinstance(states, Mapping):
         raise OptionError(
             refusal("states", states, "not allowed", "give a mapping, {'Not working': [codes or titles]}")

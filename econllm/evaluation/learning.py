@@ -15,7 +15,7 @@ import pandas as pd
 from econllm import metrics
 from econllm.base import Estimator, Results
 from econllm.errors import DataError, InfiniteScoreWarning, OptionError, check_number, listing, refusal, warn
-from econllm.evaluation.bootstrap import check_models, named_seed, panel_identity
+from econllm.evaluation.bootstrap import check_models, named_seed, panel_identity, person_sums, specification
 from econllm.options import Seed, child_seed, resolve_seed
 from econllm.panel import CareerPanel
 from econllm.resampling import check_replications, run_replications
@@ -130,13 +130,7 @@ class _Fit:
                 f"{self.models[m]!r} is improper: its probabilities sum to more than one, so its perplexity flatters "
                 "it; leave it out."
             )
-        scores = fitted.log_likelihood(self.test).to_numpy()
-        if len(scores) != len(self.test):
-            raise DataError(
-                f"{self.models[m]!r} predicts {len(scores)} of {len(self.test)} test rows; drop rows with missing "
-                "values before the panel is made."
-            )
-        return np.bincount(np.unique(self.test.origin_ids, return_inverse=True)[1], scores)
+        return person_sums(self.models[m], fitted, self.test)
 
     def _sample(self, size: int, added: int, source: np.random.SeedSequence) -> CareerPanel:
         """Take the first persons of the repeat's order: smaller samples are parts of larger ones."""
@@ -237,12 +231,14 @@ def learning_curve(
     joined = None if extra is None else _join(train, extra)
     root = resolve_seed(seed)
     task = _Fit(names, specs, train, test, validation, joined, points, root)
-    given = {"train": train, "test": test, "validation": validation, "extra": extra}
-    description = {
-        "models": [[name, repr(spec)] for name, spec in zip(names, specs, strict=True)],
-        "points": [list(point) for point in points],
-        "data": {name: panel_identity(panel) for name, panel in given.items() if panel is not None},
-    }
+    description = None
+    if folder is not None:
+        given = {"train": train, "test": test, "validation": validation, "extra": extra}
+        description = {
+            "models": [[name, repr(spec)] for name, spec in zip(names, specs, strict=True)],
+            "points": [list(point) for point in points],
+            "data": {name: panel_identity(panel) for name, panel in given.items() if panel is not None},
+        }
     sums = run_replications(task, fits, root, n_jobs=n_jobs, folder=folder, description=description)
     counts = np.unique(test.origin_ids, return_counts=True)[1]
     frame = _frame(names, points, sums.reshape(repeats, len(points), len(specs), len(counts)), counts)
@@ -297,15 +293,7 @@ def _permutation(n: int, seed: np.random.SeedSequence) -> np.ndarray:
 
 def _specifications(models: Mapping[str, Estimator | Results]) -> tuple[tuple[str, ...], tuple[Estimator, ...]]:
     check_models(models)
-    specs = []
-    for name, given in models.items():
-        model = given.model if isinstance(given, Results) else given
-        if not isinstance(model, Estimator):
-            raise OptionError(
-                f"model {name!r} is a {type(model).__name__}; give an estimator such as Empirical(), to be fitted "
-                "at every size."
-            )
-        specs.append(model.without_inference)
+    specs = [specification(name, given).without_inference for name, given in models.items()]
     return tuple(str(name) for name in models), tuple(specs)
 
 

@@ -65,6 +65,12 @@ class EvaluatedRows:
         return None if self.weights is None else self.weights[rows]
 
     @property
+    def first(self) -> np.ndarray:
+        """Rows without a history, shape (n,)."""
+        out: np.ndarray = self.sample.first[self.kept]
+        return out
+
+    @property
     def mass(self) -> np.ndarray:
         """Weight of every row, one where nothing is weighted, shape (n,)."""
         return np.ones(len(self.outcome)) if self.weights is None else self.weights
@@ -128,6 +134,42 @@ def read_rows(fitted: Mapping[str, Results], test: Data, weights: bool, cluster:
         clusters[kept],
         None if weight is None else weight[kept],
     )
+
+
+def sample_words(rows: EvaluatedRows, cluster: str, weighted: bool) -> tuple[str, str]:
+    """Size of the test sample, and how rows depend on each other, in the words of notes under tables.
+
+    Parameters
+    ----------
+    rows : EvaluatedRows
+        The test rows.
+    cluster : str
+        As given by the user.
+    weighted : bool
+        Rows of weight zero do not count.
+
+    Returns
+    -------
+    sample, dependence : str
+
+    Examples
+    --------
+    >>> from econllm.datasets import Oracle, simulate_careers
+    >>> panel = simulate_careers(20, 3, records=(4, 4), seed=1)
+    >>> sample_words(read_rows({"Oracle": Oracle().fit(panel)}, panel, False, "person"), "person", False)
+    ('80 transitions of 20 persons, 60 with a history; 3 outcomes', 'clustered by person')
+    """
+    counted = rows.mass > 0 if weighted else np.ones(len(rows.outcome), dtype=bool)
+    n, clusters = int(counted.sum()), len(np.unique(rows.clusters[counted]))
+    outcomes = f"{len(rows.choices)} outcomes"
+    if rows.sample.of_panel:
+        whom = "persons" if cluster == "person" else "clusters"
+        history = int((counted & ~rows.first).sum())
+        sample = f"{n:,} transitions of {clusters:,} {whom}, {history:,} with a history"
+    else:
+        sample = f"{n:,} rows" + ("" if clusters == n else f" in {clusters:,} clusters")
+    independent = not rows.sample.of_panel and clusters == n
+    return f"{sample}; {outcomes}", "for independent rows" if independent else f"clustered by {cluster}"
 
 
 @dataclass(frozen=True)
@@ -280,8 +322,6 @@ def _share_errors(rows: EvaluatedRows, proba: np.ndarray, shares: np.ndarray) ->
     gaps = outcomes_by(group, rows, count) - _proba_by(group, rows, count, proba)
     weight = np.bincount(group, rows.mass)
     residual = gaps - weight[:, None] * (observed_shares(rows) - shares)
-    # Clusters of weight zero are not there.
-    there = int(np.sum(weight > 0))
-    factor = there / (there - 1) if there > 1 else np.nan
-    out: np.ndarray = np.sqrt(factor * np.sum(residual**2, axis=0)) / rows.mass.sum()
+    variance = metrics.cluster_correction(weight) * np.sum(residual**2, axis=0)
+    out: np.ndarray = np.sqrt(variance) / rows.mass.sum()
     return out

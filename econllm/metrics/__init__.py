@@ -2,7 +2,7 @@
 
 from econllm.metrics.calibration import Recalibration, recalibration
 from econllm.metrics.classification import auc, brier, clustered_auc, hits, roc, top_k
-from econllm.metrics.scores import MeanScore, Perplexity, check_level, mean_score, perplexity
+from econllm.metrics.scores import MeanScore, Perplexity, check_level, cluster_correction, mean_score, perplexity
 
 __all__ = [
     "MeanScore",
@@ -11,6 +11,7 @@ __all__ = [
     "auc",
     "brier",
     "check_level",
+    "cluster_correction",
     "clustered_auc",
     "hits",
     "mean_score",

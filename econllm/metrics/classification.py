@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from econllm.errors import DataError
+from econllm.metrics.scores import cluster_correction
 
 
 def hits(log_proba: np.ndarray, outcome: np.ndarray) -> np.ndarray:
@@ -186,8 +187,8 @@ def clustered_auc(
     for kind in (hit, ~hit):
         mass = weight * kind
         sums.append(np.bincount(group, mass * (share - area)) / mass.sum())
-        factors.append(_correction(np.bincount(group, mass)))
-    cross = _correction(np.bincount(group, weight))
+        factors.append(cluster_correction(np.bincount(group, mass)))
+    cross = cluster_correction(np.bincount(group, weight))
     own, other = sums
     variance = factors[0] * own @ own + factors[1] * other @ other + 2 * cross * own @ other
     return area, float(np.sqrt(variance))
@@ -264,9 +265,3 @@ def _area(share: np.ndarray, hit: np.ndarray, weight: np.ndarray) -> float:
     if not weight[hit].any() or not weight[~hit].any():
         return float("nan")
     return float(np.average(share[hit], weights=weight[hit]))
-
-
-def _correction(mass: np.ndarray) -> float:
-    """G / (G - 1) for the clusters of positive mass; nan for one."""
-    count = int(np.sum(mass > 0))
-    return count / (count - 1) if count > 1 else float("nan")

@@ -103,6 +103,28 @@ def mean_score(scores: np.ndarray, clusters: np.ndarray, weights: np.ndarray | N
     return MeanScore(mean, float(np.sqrt(variance)), count - 1, rows, count)
 
 
+def cluster_correction(mass: np.ndarray) -> float:
+    """Small-sample factor G / (G - 1) of a variance from sums of clusters.
+
+    Parameters
+    ----------
+    mass : numpy.ndarray, shape (clusters,)
+        Weight of every cluster; those without any do not count.
+
+    Returns
+    -------
+    float
+        nan for a single cluster.
+
+    Examples
+    --------
+    >>> cluster_correction(np.array([2.0, 0.0, 1.0]))
+    2.0
+    """
+    count = int(np.sum(mass > 0))
+    return count / (count - 1) if count > 1 else float("nan")
+
+
 @dataclass(frozen=True)
 class Perplexity:
     """Perplexity with a confidence interval.

@@ -199,6 +199,23 @@ def check_order(what: str, low: np.ndarray, middle: np.ndarray, high: np.ndarray
         )
 
 
+def check_shares(what: str, values: np.ndarray, slack: float = 0.0) -> None:
+    """Raise unless all numbers lie between 0 and 1; missing ones do not.
+
+    Raises
+    ------
+    OptionError
+        Saying how many do not.
+
+    Examples
+    --------
+    >>> check_shares("predicted", np.array([0.0, 0.5]))
+    """
+    bad = ~((values >= -slack) & (values <= 1 + slack))
+    if bad.any():
+        raise OptionError(f"{what} must lie between 0 and 1, which {int(bad.sum())} of {len(values)} rows do not.")
+
+
 def _read_sizes(frame: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
     """Columns of every model, rows sorted by the number of persons."""
     if not isinstance(frame, pd.DataFrame):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from econllm.errors import OptionError
-from econllm.plots.curves import check_order, read_curves
+from econllm.plots.curves import check_order, check_shares, read_curves
 from econllm.plots.style import (
     BAND,
     DASHES,
@@ -127,12 +127,7 @@ def _density(name: str, frame: pd.DataFrame) -> np.ndarray | None:
 
 
 def _check(name: str, curve: dict[str, np.ndarray]) -> None:
-    predicted = curve["predicted"]
-    bad = ~((predicted >= 0) & (predicted <= 1))
-    if bad.any():
-        raise OptionError(
-            f"curves[{name!r}]: predicted must lie between 0 and 1, which {int(bad.sum())} of {len(bad)} rows do not."
-        )
+    check_shares(f"curves[{name!r}]: predicted", curve["predicted"])
     check_order(f"curves[{name!r}]: observed", curve["lower"], curve["observed"], curve["upper"])
 
 

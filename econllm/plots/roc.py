@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from econllm.errors import OptionError
-from econllm.plots.curves import LEGEND_LINE, LOOKS, read_curves
+from econllm.plots.curves import LEGEND_LINE, LOOKS, check_shares, read_curves
 from econllm.plots.style import DASHES, GUIDE, STROKES, check_figure_path, hide_frame, legend_text, new_figure, save
 
 if TYPE_CHECKING:
@@ -82,12 +82,7 @@ def roc(curves: Mapping[str, pd.DataFrame], *, path: str | os.PathLike[str] | No
 
 def _check_shares(name: str, curve: dict[str, np.ndarray]) -> None:
     for column, values in curve.items():
-        bad = ~((values >= -_SLACK) & (values <= 1 + _SLACK))
-        if bad.any():
-            raise OptionError(
-                f"curves[{name!r}]: {column} must lie between 0 and 1, which {int(bad.sum())} of {len(values)} rows do "
-                "not."
-            )
+        check_shares(f"curves[{name!r}]: {column}", values, _SLACK)
         if (np.diff(values) < -_SLACK).any():
             raise OptionError(f"curves[{name!r}]: {column} must rise from row to row: sort both columns together.")
 
